@@ -1,0 +1,249 @@
+/*
+ * codec.h
+ *	  Rows <-> columnar images, whatever their format.
+ *
+ * A codec knows one layout of a chunk image and nothing of PostgreSQL's server
+ * state: no PostgreSQL header, no global, no error raised.  What the caller
+ * needs of a format goes through the table of functions GstoreCodec, so store/,
+ * fdw/ and keeper/ never ask which format they serve:
+ *
+ *	 append		rows into a builder, which then writes one image
+ *	 view		which bytes of an image a set of columns and rows needs, and
+ *				those bytes bound to column views
+ *	 project	column views decoded into values, a batch of rows at a time
+ *	 merge		selected rows of several images into a builder
+ *	 validate	an image whose bytes a foreign program may have overwritten
+ *
+ * Every offset and length read from an image is checked before use: a corrupt
+ * image is GSTORE_CODEC_CORRUPT, never a crash.
+ */
+#ifndef GSTORE_CODEC_H
+#define GSTORE_CODEC_H
+
+#include "port.h"
+
+/* Bytes of a column name, PostgreSQL's NAMEDATALEN. */
+#define GSTORE_NAME_LENGTH 64
+
+/* Rows decoded at a time by a scan. */
+#define GSTORE_BATCH_ROWS 1024
+
+typedef enum GstoreFormat
+{
+	GSTORE_FORMAT_PGSTROM = 0,
+	GSTORE_FORMAT_ARROW = 1
+} GstoreFormat;
+
+typedef enum GstoreCompression
+{
+	GSTORE_COMPRESSION_NONE = 0,
+	GSTORE_COMPRESSION_PGLZ = 1
+} GstoreCompression;
+
+/* Which class of error; fdw/ and keeper/ map it to an SQLSTATE. */
+typedef enum GstoreCodecStatus
+{
+	GSTORE_CODEC_OK = 0,
+	GSTORE_CODEC_OUT_OF_MEMORY, /* 53200 */
+	GSTORE_CODEC_LIMIT,			/* 54000: the format can hold no more */
+	GSTORE_CODEC_VALUE,			/* 22023: this value has no place in the format */
+	GSTORE_CODEC_CORRUPT		/* XX001: the image contradicts itself */
+} GstoreCodecStatus;
+
+typedef struct GstoreCodecError
+{
+	int			column;			/* index in the schema, -1: none */
+	char		message[160];	/* lower case, no period */
+	char		hint[160];		/* a sentence, or empty */
+} GstoreCodecError;
+
+/* How a value of a column is represented in memory (pg_type's words). */
+typedef struct GstoreColumn
+{
+	char		name[GSTORE_NAME_LENGTH];	/* NUL-padded */
+	uint32		typid;			/* pg_type.oid of the column, 0 if dropped */
+	int32		typmod;
+	int16		attnum;			/* 1 .. ncols */
+	int16		attlen;			/* bytes, or -1: varlena */
+	uint8		attalign;		/* 1, 2, 4 or 8 bytes */
+	bool		attbyval;
+	bool		dropped;
+	uint8		compression;	/* GstoreCompression */
+} GstoreColumn;
+
+/* What an image of a table looks like now.  Dropped columns keep their place. */
+typedef struct GstoreSchema
+{
+	uint32		table_oid;
+	uint32		row_type;		/* pg_class.reltype */
+	int			ncols;
+	GstoreColumn columns[];
+} GstoreSchema;
+
+/*
+ * A value as PostgreSQL's Datum: by-value types in the low attlen bytes, others
+ * a pointer; fixed-length by-reference values are attlen bytes, varlena begin
+ * with their header.  A builder takes 1-byte and 4-byte varlena headers, also
+ * pglz-compressed in-line values (it decompresses or keeps them), but never a
+ * toast pointer.  A reader gives 4-byte headers, pglz-compressed in-line values
+ * as they are, and pointers into the bound memory.
+ */
+typedef uint64 GstoreValue;
+
+/* Where builders and readers get memory.  alloc and resize return NULL when
+ * there is none; sizes may pass 1 GiB. */
+typedef struct GstoreAllocator
+{
+	void	   *(*alloc)(void *state, size_t bytes);
+	void	   *(*resize)(void *state, void *memory, size_t bytes);
+	void		(*free)(void *state, void *memory);
+	void	   *state;
+} GstoreAllocator;
+
+/* malloc, realloc and free. */
+extern const GstoreAllocator gstore_malloc_allocator;
+
+/* How the bytes of a bound column are to be read. */
+typedef enum GstoreEncoding
+{
+	GSTORE_ENCODING_ABSENT = 0, /* every row is NULL */
+	GSTORE_ENCODING_FIXED,		/* values at stride bytes, native */
+	GSTORE_ENCODING_PGSTROM_VARLENA,	/* uint32 offsets in units of 8 bytes
+										 * from base, 0 = NULL, to varlena */
+	/* arrow's own follow with its issue */
+} GstoreEncoding;
+
+/*
+ * A column of some rows of an image, in memory one can read.  Row i of the
+ * view is row first_row + i of the image.  Row-indexed pointers (values,
+ * offsets) point at the view's first row; validity is a bitmap whose bit
+ * (validity_bit + i), LSB first, 1 = not NULL, is row i.
+ */
+typedef struct GstoreColumnView
+{
+	uint8		encoding;		/* GstoreEncoding */
+	int16		attlen;			/* from the schema stamp of the chunk */
+	bool		attbyval;
+	uint32		stride;			/* bytes from value to value, fixed only */
+	uint32		typid;
+	const uint8 *values;		/* fixed values, or the uint32 offsets */
+	const uint8 *validity;		/* NULL: no row is NULL by bitmap */
+	uint32		validity_bit;	/* bit of the view's first row */
+	const uint8 *base;			/* what varlena offsets count from */
+	uint64		base_from;		/* bytes from base that are bound: readable is */
+	uint64		base_to;		/* [base + base_from, base + base_to) */
+} GstoreColumnView;
+
+/* A range of bytes of an image. */
+typedef struct GstoreByteRange
+{
+	uint64		offset;
+	uint64		length;
+} GstoreByteRange;
+
+/* Most byte ranges one column of one view needs. */
+#define GSTORE_RANGES_PER_COLUMN 4
+
+typedef struct GstoreBuilder GstoreBuilder;
+typedef struct GstoreImage GstoreImage; /* a parsed image header */
+
+typedef struct GstoreCodec
+{
+	const char *name;			/* the table option's word */
+	GstoreFormat format;
+
+	/* ---- append ---- */
+
+	/* An empty builder, or NULL when out of memory.  The schema must outlive
+	 * it.  destroy frees it. */
+	GstoreBuilder *(*builder_create)(const GstoreSchema *schema,
+									 const GstoreAllocator *allocator);
+	void		(*builder_destroy)(GstoreBuilder *builder);
+	/* Forget the rows, keep the memory warm. */
+	void		(*builder_reset)(GstoreBuilder *builder);
+	/* Add one row, copying what by-reference values point to.  On failure
+	 * the builder is as before the call. */
+	GstoreCodecStatus (*append)(GstoreBuilder *builder,
+								const GstoreValue *values, const bool *nulls,
+								GstoreCodecError *error);
+	uint64		(*builder_rows)(const GstoreBuilder *builder);
+	/* Bytes the image would have now, exactly.  Cheap: called per row. */
+	uint64		(*builder_image_bytes)(const GstoreBuilder *builder);
+	/* Bytes of private memory the builder holds. */
+	uint64		(*builder_memory)(const GstoreBuilder *builder);
+	/* Write the image: builder_image_bytes() bytes at image, 64-aligned. */
+	void		(*builder_write)(const GstoreBuilder *builder, void *image);
+
+	/* ---- view ---- */
+
+	/* Leading bytes of an image that open needs to see, for this schema. */
+	uint64		(*header_bytes)(const GstoreSchema *schema);
+	/*
+	 * Parse and check a header: header points to the first header_bytes (or
+	 * image_bytes if fewer), image_bytes is the image's whole length, schema
+	 * the one it was written with.  *image is allocated; close frees it.  It
+	 * keeps no pointer to header.
+	 */
+	GstoreCodecStatus (*open)(const void *header, uint64 image_bytes,
+							  const GstoreSchema *schema,
+							  const GstoreAllocator *allocator,
+							  GstoreImage **image, GstoreCodecError *error);
+	void		(*close)(GstoreImage *image);
+	uint64		(*rows)(const GstoreImage *image);
+	/* The bytes rows [first, first + count) of a column need; returns how many
+	 * ranges (at most GSTORE_RANGES_PER_COLUMN) were set.  Offsets are
+	 * 64-byte aligned downward where the image allows it. */
+	int			(*column_ranges)(const GstoreImage *image, int column,
+								 uint64 first, uint64 count,
+								 GstoreByteRange *ranges);
+	/* Make a column view of memory that holds those ranges: pointers[i] is
+	 * where ranges[i] lies.  Checks what can be checked in constant time. */
+	GstoreCodecStatus (*bind)(const GstoreImage *image, int column,
+							  uint64 first, uint64 count,
+							  const void *const *pointers,
+							  GstoreColumnView *view,
+							  GstoreCodecError *error);
+
+	/* ---- project ---- */
+
+	/* Decode rows [from, from + count) of a view into values and nulls.
+	 * Pointers stay valid as long as the bound memory and scratch do; scratch
+	 * is GSTORE_BATCH_ROWS * 16 bytes at least, count at most
+	 * GSTORE_BATCH_ROWS. */
+	GstoreCodecStatus (*decode)(const GstoreColumnView *view, uint64 from,
+								uint64 count, GstoreValue *values,
+								bool *nulls, void *scratch,
+								GstoreCodecError *error);
+
+	/* ---- validate ---- */
+
+	/* Check a whole image, every offset and length, before it is trusted
+	 * without further checks (by kernels, by foreign programs). */
+	GstoreCodecStatus (*validate)(const void *image, uint64 image_bytes,
+								  const GstoreSchema *schema,
+								  GstoreCodecError *error);
+} GstoreCodec;
+
+extern const GstoreCodec gstore_pgstrom_codec;
+
+/* The codec of a format; NULL if there is none. */
+extern const GstoreCodec *gstore_codec(GstoreFormat format);
+
+/*
+ * Merge: append rows of an opened image, wholly in memory at bytes, to a
+ * builder of any format and of a schema that may have more columns than the
+ * image's (they are NULL) or drop some.  keep is a bitmap of the rows to take
+ * (LSB first), NULL for all.  Stops at the first error.
+ */
+extern GstoreCodecStatus gstore_codec_merge(const GstoreCodec *target,
+											GstoreBuilder *builder,
+											const GstoreSchema *target_schema,
+											const GstoreCodec *source,
+											const GstoreImage *image,
+											const GstoreSchema *source_schema,
+											const void *bytes,
+											const uint8 *keep,
+											const GstoreAllocator *allocator,
+											GstoreCodecError *error);
+
+#endif

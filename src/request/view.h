@@ -1,0 +1,60 @@
+/*
+ * view.h
+ *	  Ranges of a chunk's bytes, in memory one can read or write.
+ *
+ * In the arena that is the memory itself; on a keeper-only device a staging
+ * window that the keeper fills.  A view is held (hold.h): an error closes it.
+ */
+#ifndef GSTORE_VIEW_H
+#define GSTORE_VIEW_H
+
+#include "codec/codec.h"
+#include "device/location.h"
+#include "request/hold.h"
+#include "utils/dsa.h"
+
+typedef struct GstoreView GstoreView;
+
+/*
+ * Ask for ranges of a location's bytes.  On a device this submits the copy and
+ * returns: gstore_view_wait() before the pointers are used, so that the next
+ * window is on its way while this one is read.  pinned names the chunk, which
+ * the caller keeps pinned at least until gstore_view_wait() returned; a view
+ * that is abandoned before keeps a pin of its own.  purpose is copied into
+ * errors ("reading table \"t\"").  Ranges must lie within location.length.
+ */
+extern GstoreView *gstore_view_open(GstoreLocation location,
+									dsa_pointer pinned,
+									const GstoreByteRange *ranges, int nranges,
+									const char *purpose);
+extern void gstore_view_wait(GstoreView *view);
+/* Where range i lies, valid until close. */
+extern const void *gstore_view_pointer(GstoreView *view, int range);
+extern void gstore_view_close(GstoreView *view);
+
+/*
+ * Memory to write a new image of exactly bytes bytes into, charged to device.
+ * Where the device is the arena this is the image's place; on cuda an image
+ * below GSTORE_SMALL_IMAGE stays in the arena, others are staged.  Raises
+ * 53200 naming the device, the bytes wanted and those free.
+ */
+#define GSTORE_SMALL_IMAGE (UINT64_C(1) << 20)
+
+typedef struct GstoreImageSpace GstoreImageSpace;
+
+extern GstoreImageSpace *gstore_image_reserve(int device, uint64 bytes,
+											  const char *purpose);
+extern void *gstore_image_memory(GstoreImageSpace *space);
+/* Bring the written image to its place and return it; the caller owns the
+ * location from then on.  The space is gone. */
+extern GstoreLocation gstore_image_place(GstoreImageSpace *space);
+extern void gstore_image_discard(GstoreImageSpace *space);
+
+/*
+ * Free a location.  In the arena at once.  On a keeper-only device it cannot
+ * be done here: returns false, and the caller hands it to the keeper.  Does
+ * not raise or allocate.
+ */
+extern bool gstore_location_free(GstoreLocation location);
+
+#endif
