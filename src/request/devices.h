@@ -1,0 +1,57 @@
+/*
+ * devices.h
+ *	  What every process knows of the devices, in main shared memory: who they
+ *	  are, whether they live, how much of them is used.
+ *
+ * The keeper writes everything but `used` (an atomic that whoever takes or
+ * gives memory changes) and sets resolved last, with a write barrier.  With
+ * gstore_fdw.device = host the shmem startup hook fills it in, so that no
+ * backend waits for the keeper.
+ */
+#ifndef GSTORE_DEVICES_H
+#define GSTORE_DEVICES_H
+
+#include "device/device.h"
+#include "port/atomics.h"
+
+typedef enum GstoreDeviceState
+{
+	GSTORE_DEVICE_STARTING = 0, /* the keeper opens it */
+	GSTORE_DEVICE_READY,
+	GSTORE_DEVICE_DOWN			/* lost; the keeper restarts */
+} GstoreDeviceState;
+
+typedef struct GstoreDeviceSlot
+{
+	GstoreDeviceInfo info;
+	pg_atomic_uint32 state;		/* GstoreDeviceState */
+	pg_atomic_uint32 epoch;		/* 1 at first start, ++ when memory was lost;
+								 * a location of another epoch is lost */
+	pg_atomic_uint64 used;		/* bytes in allocations that hold chunks or
+								 * exports, arena extents of small images in it;
+								 * at an epoch's start 0 again */
+	uint64		limit;			/* bytes we may use */
+} GstoreDeviceSlot;
+
+typedef struct GstoreDevices
+{
+	bool		resolved;		/* host or cuda is decided */
+	bool		on_host;		/* the device is the arena */
+	int			count;
+	GstoreDeviceSlot slots[GSTORE_MAX_DEVICES];
+} GstoreDevices;
+
+extern size_t gstore_devices_shmem_size(void);
+extern void gstore_devices_shmem_startup(void);
+
+/* The table, once resolved; waits for a starting keeper (interruptible, at
+ * most 30 s), then raises 55000. */
+extern GstoreDevices *gstore_devices(void);
+/* The same without waiting: the keeper, views. */
+extern GstoreDevices *gstore_devices_nowait(void);
+/* Raises 22023 naming the legal numbers unless pinning is a device. */
+extern GstoreDeviceSlot *gstore_device_slot(int pinning);
+/* True when the location's bytes are still there. */
+extern bool gstore_location_alive(int device, uint32 epoch, uint8 kind);
+
+#endif
