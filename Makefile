@@ -1,0 +1,74 @@
+# gstore_fdw: builds with PGXS; needs PostgreSQL's server headers, nothing else.
+#
+#   make                       build the extension
+#   make install               install it (PG_CONFIG=/path/to/pg_config)
+#   make quickstart            a private cluster with real data, from nothing
+#   make check                 everything the project tests, from nothing
+#   make unit                  the tests that need no server
+#   make check-regress         SQL tests; DEVICE=host|cuda REGRESS='name ...'
+#   make format                apply .clang-format
+#   make help                  every target
+
+PG_CONFIG ?= pg_config
+
+# What test/test.mk knows, it does; all else is PGXS's.  The split is needed
+# because PGXS has a check target of its own, and because those targets must
+# work before there is a PostgreSQL to build against.
+TEST_GOALS = check check-% unit cudasim layers format quickstart \
+	quickstart-% bench bench-% fresh fresh-% deps pgtree help
+
+ifneq ($(filter $(TEST_GOALS),$(MAKECMDGOALS)),)
+
+include test/test.mk
+
+all install uninstall clean distclean installcheck:
+	+$(MAKE) --no-print-directory $@
+
+else
+
+EXTENSION = gstore_fdw
+MODULE_big = gstore_fdw
+PGFILEDESC = "gstore_fdw - tables in GPU memory"
+
+SOURCES := $(sort $(wildcard src/*.c src/*/*.c))
+OBJS := $(SOURCES:.c=.o)
+DATA := $(sort $(wildcard sql/*--*.sql))
+HEADERS := $(wildcard include/gstore_format.h)
+
+# PostgreSQL's own headers are given as system headers, so that our warnings
+# are about our code.
+PG_CPPFLAGS = -Isrc -Iinclude -MMD -MP \
+	-isystem $(shell $(PG_CONFIG) --includedir-server) \
+	-isystem $(shell $(PG_CONFIG) --pkgincludedir)/internal
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wdeclaration-after-statement
+SHLIB_LINK = -lpthread -ldl
+
+EXTRA_CLEAN = $(SOURCES:.c=.d) build/clang build/unit build/cudasim build/gen
+
+# Bitcode for inlining into JIT code: nothing of ours is worth inlining.
+override with_llvm = no
+
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+ifeq ($(wildcard $(if $(PGXS),$(PGXS),none)),)
+$(error No PostgreSQL server headers found with "$(PG_CONFIG)": install postgresql-server-dev-NN, name another one with PG_CONFIG=..., or let "make deps" do it)
+endif
+include $(PGXS)
+
+-include $(SOURCES:.c=.d)
+
+# The same sources with clang, only to see that it has nothing to say.
+CLANG_FOR_CHECK ?= clang
+CLANG_OBJS = $(addprefix build/clang/,$(OBJS))
+
+.PHONY: clang-objects
+clang-objects: $(CLANG_OBJS)
+
+$(CLANG_OBJS): build/clang/%.o: %.c
+	@mkdir -p $(@D)
+	$(CLANG_FOR_CHECK) -Wno-unknown-warning-option \
+		-Wno-ignored-optimization-argument \
+		$(CFLAGS) $(CPPFLAGS) -c -o $@ $<
+
+-include $(CLANG_OBJS:.o=.d)
+
+endif

@@ -1,0 +1,71 @@
+# Everything that tests or shows the extension; included by ../Makefile.
+#
+# Nothing here needs root, nothing touches the system's PostgreSQL: what runs
+# runs on a private copy under build/ (see pgtree.sh).
+
+SHELL = /bin/bash
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC = gcc
+endif
+
+.DEFAULT_GOAL = help
+
+WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wdeclaration-after-statement \
+	-Wmissing-prototypes -Wpointer-arith
+
+# ---- the CUDA driver's stand-in ----
+
+CUDASIM = build/cudasim/libcuda.so.1
+CUDASIM_SOURCES := $(sort $(wildcard test/cudasim/*.c))
+
+cudasim: $(if $(CUDASIM_SOURCES),$(CUDASIM))
+
+$(CUDASIM): $(CUDASIM_SOURCES) $(wildcard test/cudasim/*.h src/device/*.h src/*.h)
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -g -O2 -fPIC -shared -pthread $(WARNINGS) $(UNIT_WERROR) \
+		-Isrc -Iinclude -I. -Wl,-soname,libcuda.so.1 \
+		-o $@ $(CUDASIM_SOURCES) -ldl -lrt
+
+# ---- tests without a server ----
+#
+# Each test/unit/test_NAME.c is a program that prints TAP.  It is linked with
+# every object that needs no PostgreSQL header, compiled here once more under
+# the sanitizers: `make unit SANITIZE=` leaves them out.
+
+SANITIZE ?= -fsanitize=address,undefined -fno-sanitize-recover=undefined
+UNIT_CFLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread $(WARNINGS) \
+	$(UNIT_WERROR) $(SANITIZE) -MMD -MP -Isrc -Iinclude -Icuda -Itest/unit -I.
+
+UNIT_FREE := $(sort $(wildcard src/codec/*.c src/device/host.c \
+	src/device/cuda.c src/exec/engine*.c))
+UNIT_HELPERS := $(sort $(filter-out $(wildcard test/unit/test_*.c),\
+	$(wildcard test/unit/*.c)))
+UNIT_TESTS := $(sort $(wildcard test/unit/test_*.c))
+# Only UNIT=name ...
+ifneq ($(UNIT),)
+UNIT_TESTS := $(foreach name,$(UNIT),test/unit/test_$(name).c)
+endif
+UNIT_OBJS = $(patsubst %.c,build/unit/%.o,$(UNIT_FREE) $(UNIT_HELPERS))
+UNIT_PROGRAMS = $(patsubst test/unit/%.c,build/unit/%,$(UNIT_TESTS))
+
+build/unit/%.o: %.c test/test.mk
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
+
+$(UNIT_PROGRAMS): build/unit/%: build/unit/test/unit/%.o $(UNIT_OBJS)
+	$(CC) $(UNIT_CFLAGS) -o $@ $^ -ldl -lrt -lm
+
+.SECONDARY: $(UNIT_OBJS)
+
+unit-programs: cudasim $(UNIT_PROGRAMS)
+
+unit: unit-programs
+	@GSTORE_CUDASIM='$(CURDIR)/$(CUDASIM)' test/tap.sh $(UNIT_PROGRAMS)
+
+-include $(shell find build/unit -name '*.d' 2>/dev/null)
+
+help:
+	@sed -n '3,11s/^#//p' Makefile
+
+.PHONY: cudasim unit unit-programs help
