@@ -65,7 +65,59 @@ unit: unit-programs
 
 -include $(shell find build/unit -name '*.d' 2>/dev/null)
 
+# ---- tests with a server ----
+
+deps:
+	@test/install-deps.sh
+
+# A private copy of PostgreSQL with the extension in it: build/pg.
+pgtree:
+	@test/pgtree.sh
+
+check:
+	@test/check.sh
+
+# One suite: DEVICE=host (default) or cuda (the stand-in), REGRESS/SPECS/TAP=
+# the names of some tests instead of all.
+DEVICE ?= host
+
+check-regress: pgtree cudasim
+	@test/suite.sh sql $(DEVICE) $(REGRESS)
+
+check-isolation: pgtree cudasim
+	@test/suite.sh specs $(DEVICE) $(SPECS)
+
+check-tap: pgtree cudasim
+	@test/suite.sh tap $(DEVICE) $(TAP)
+
+# ---- form ----
+
+layers:
+	@test/check_layers.sh
+
+format:
+	@test/format.sh apply
+
+check-format:
+	@test/format.sh check
+
+# ---- showing ----
+
+quickstart:
+	@test/quickstart.sh start
+
+quickstart-stop:
+	@test/quickstart.sh stop
+
+bench:
+	@test/bench/run.sh
+
+fresh:
+	@test/fresh.sh
+
 help:
 	@sed -n '3,11s/^#//p' Makefile
 
-.PHONY: cudasim unit unit-programs help
+.PHONY: cudasim unit unit-programs deps pgtree check check-regress \
+	check-isolation check-tap layers format check-format quickstart \
+	quickstart-stop bench fresh help
