@@ -53,7 +53,7 @@ if [ "$(id -u)" = 0 ]; then
 	server_group=$(id -gn "$server_user")
 	if ! (cd / && as_server_user test -r "$top/Makefile" -a -x "$top"); then
 		base=/var/tmp/gstore-$(printf %s "$top" | cksum | cut -d' ' -f1)
-		mkdir -m 755 "$base" 2>/dev/null
+		mkdir -m 755 "$base" 2>/dev/null || true
 		[ -O "$base" ] && [ ! -L "$base" ] ||
 			die "$base exists and is not ours"
 	fi
