@@ -1,0 +1,76 @@
+#!/bin/bash
+# The promise of the README on a machine where nothing is prepared: an empty
+# Debian 12 tree, `apt-get install make`, then make quickstart (twice) and make
+# check, once as root and once as an ordinary user with sudo.
+#
+# Usage: fresh.sh [root|user]...        (default: both; needs root itself)
+#
+# The empty tree and the downloaded packages are kept in /var/tmp.
+set -eu
+top=$(cd "$(dirname "$0")/.." && pwd -P)
+cache=/var/tmp/gstore-deb12
+mirror=${MIRROR:-http://deb.debian.org/debian}
+
+[ "$(id -u)" = 0 ] || { echo "fresh.sh: needs root" >&2; exit 1; }
+command -v debootstrap >/dev/null || { echo "fresh.sh: needs debootstrap" >&2; exit 1; }
+
+if [ ! -e $cache/tree ]; then
+	mkdir -p $cache/debs/partial
+	debootstrap --variant=minbase bookworm $cache/tree.new "$mirror"
+	mv $cache/tree.new $cache/tree
+fi
+
+# inside TREE WHO: in namespaces of its own, so that mounts and servers vanish
+# with it
+inside()
+{
+	# shellcheck disable=SC2016
+	unshare --mount --pid --fork --kill-child bash -eu -c '
+		tree=$1 who=$2
+		mount --rbind /dev "$tree/dev"
+		mount -t proc proc "$tree/proc"
+		mount --bind '$cache'/debs "$tree/var/cache/apt/archives"
+		run() { chroot "$tree" env -i HOME=/root LC_ALL=C.UTF-8 \
+			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
+		run apt-get -q update
+		run apt-get -q -y install make
+		cd=/root/gstore_fdw
+		as="run"
+		if [ "$who" = user ]; then
+			run apt-get -q -y install sudo
+			run useradd -m somebody
+			echo "somebody ALL=(ALL) NOPASSWD: ALL" >"$tree/etc/sudoers.d/somebody"
+			mv "$tree/root/gstore_fdw" "$tree/home/somebody/"
+			run chown -R somebody: /home/somebody/gstore_fdw
+			cd=/home/somebody/gstore_fdw
+			as="run setpriv --reuid=somebody --regid=somebody --init-groups \
+				env HOME=/home/somebody USER=somebody"
+		fi
+		for goal in quickstart quickstart quickstart-stop check; do
+			echo "==== $who: make $goal"
+			start=$SECONDS
+			$as make -C $cd --no-print-directory $goal
+			echo "==== $who: make $goal took $((SECONDS - start)) s"
+		done
+	' inside "$1" "$2"
+}
+
+status=0
+for who in "${@:-root user}"; do
+	for who in $who; do
+		tree=$(mktemp -d /var/tmp/gstore-fresh.XXXXXX)
+		cp -a $cache/tree/. "$tree"
+		cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+		mkdir "$tree/root/gstore_fdw"
+		(cd "$top" && git ls-files -co --exclude-standard -z |
+			xargs -0 cp --parents -t "$tree/root/gstore_fdw")
+		if inside "$tree" "$who"; then
+			echo "==== $who: all went well"
+		else
+			echo "==== $who: FAILED"
+			status=1
+		fi
+		rm -rf --one-file-system "$tree"
+	done
+done
+exit $status
