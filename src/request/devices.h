@@ -13,6 +13,7 @@
 
 #include "device/device.h"
 #include "port/atomics.h"
+#include "storage/condition_variable.h"
 
 typedef enum GstoreDeviceState
 {
@@ -35,9 +36,13 @@ typedef struct GstoreDeviceSlot
 
 typedef struct GstoreDevices
 {
-	bool		resolved;		/* host or cuda is decided */
+	bool		resolved;		/* host or cuda is decided, or failed */
 	bool		on_host;		/* the device is the arena */
+	bool		failed;			/* no device could be opened: failure says why;
+								 * the keeper goes on trying */
 	int			count;
+	GstoreDeviceError failure;
+	ConditionVariable changed;	/* broadcast when resolved is set */
 	GstoreDeviceSlot slots[GSTORE_MAX_DEVICES];
 } GstoreDevices;
 
@@ -45,13 +50,35 @@ extern size_t gstore_devices_shmem_size(void);
 extern void gstore_devices_shmem_startup(void);
 
 /* The table, once resolved; waits for a starting keeper (interruptible, at
- * most 30 s), then raises 55000. */
+ * most 30 s), then raises 55000, as it does when no device could be opened. */
 extern GstoreDevices *gstore_devices(void);
 /* The same without waiting: the keeper, views. */
 extern GstoreDevices *gstore_devices_nowait(void);
 /* Raises 22023 naming the legal numbers unless pinning is a device. */
 extern GstoreDeviceSlot *gstore_device_slot(int pinning);
-/* True when the location's bytes are still there. */
+/* True when the location's bytes are still there.  What lies in the arena
+ * stays as long as the catalogue does. */
 extern bool gstore_location_alive(int device, uint32 epoch, uint8 kind);
+
+/*
+ * Add bytes to what is used of a device; false, with *available, when that
+ * would pass its limit.  Undone by gstore_device_uncharge(), which does nothing
+ * for bytes of an epoch that has ended.  Neither raises nor allocates.
+ */
+extern bool gstore_device_charge(GstoreDeviceSlot *slot, uint64 bytes,
+								 uint64 *available);
+extern void gstore_device_uncharge(GstoreDeviceSlot *slot, uint32 epoch,
+								   uint64 bytes);
+
+/* ---- the keeper's side ---- */
+
+/* These devices are ready: limits[i] bytes of devices[i] may be used. */
+extern void gstore_devices_publish(const GstoreDeviceInfo *devices,
+								   const uint64 *limits, int count,
+								   bool on_host);
+/* None could be opened. */
+extern void gstore_devices_publish_failure(const GstoreDeviceError *error);
+/* What the devices held is lost: ends the epoch of those that were ready. */
+extern void gstore_devices_mark_down(void);
 
 #endif
