@@ -97,8 +97,15 @@ if [[ " $packages " == *" postgres "* ]]; then
 	fi
 fi
 
+# Hundreds of lines that nobody reads, unless it fails.
+log=$(mktemp)
 # shellcheck disable=SC2086
-apt install --no-install-recommends $packages || exit 1
+if ! apt install --no-install-recommends $packages >"$log" 2>&1; then
+	cat "$log" >&2
+	rm -f "$log"
+	exit 1
+fi
+rm -f "$log"
 
 left=$(missing | xargs)
 if [ -n "$left" ]; then
