@@ -40,36 +40,36 @@ typedef enum FaultAction
 
 typedef struct Fault
 {
-	char		point[POINT_LENGTH];
+	char point[POINT_LENGTH];
 	FaultAction action;
-	int			count;			/* 0: at every passage */
-	int			passed;			/* passages so far */
+	int count;	/* 0: at every passage */
+	int passed; /* passages so far */
 } Fault;
 
 /* The setting as parsed; the "extra" of its value. */
 typedef struct Faults
 {
-	int			nfaults;
-	Fault		faults[MAX_FAULTS];
+	int nfaults;
+	Fault faults[MAX_FAULTS];
 } Faults;
 
 typedef struct WaitedPoint
 {
-	char		point[POINT_LENGTH];	/* empty: unused */
-	int			waiting;		/* processes that stand there */
-	int			leaving;		/* those of them that were woken */
-	uint64		wakeups;		/* calls of gstore_fault_wakeup */
+	char point[POINT_LENGTH]; /* empty: unused */
+	int waiting;			  /* processes that stand there */
+	int leaving;			  /* those of them that were woken */
+	uint64 wakeups;			  /* calls of gstore_fault_wakeup */
 } WaitedPoint;
 
 /* All fields under mutex. */
 typedef struct FaultShared
 {
-	slock_t		mutex;
+	slock_t mutex;
 	ConditionVariable woken;
 	WaitedPoint points[MAX_WAITED_POINTS];
 } FaultShared;
 
-bool		gstore_fault_armed = false;
+bool gstore_fault_armed = false;
 
 static Faults *current = NULL;
 static FaultShared *shared = NULL;
@@ -88,7 +88,7 @@ gstore_fault_shmem_size(void)
 void
 gstore_fault_shmem_startup(void)
 {
-	bool		found;
+	bool found;
 
 	shared = ShmemInitStruct("gstore_fdw fault points", sizeof(FaultShared),
 							 &found);
@@ -106,12 +106,12 @@ static const struct
 {
 	const char *word;
 	FaultAction action;
-}			actions[] =
-{
-	{"error", FAULT_ERROR},
-	{"fatal", FAULT_FATAL},
-	{"wait", FAULT_WAIT},
-	{"kill", FAULT_KILL},
+} actions[] =
+	{
+		{"error", FAULT_ERROR},
+		{"fatal", FAULT_FATAL},
+		{"wait", FAULT_WAIT},
+		{"kill", FAULT_KILL},
 };
 
 /* What a check hook hands to its assign hook must come from here. */
@@ -129,8 +129,8 @@ allocate_extra(Size bytes)
 static bool
 parse_fault(char *text, Fault *fault)
 {
-	char	   *action = strchr(text, ':');
-	char	   *count = NULL;
+	char *action = strchr(text, ':');
+	char *count = NULL;
 
 	if (action == NULL)
 		return false;
@@ -145,8 +145,8 @@ parse_fault(char *text, Fault *fault)
 	strlcpy(fault->point, text, POINT_LENGTH);
 	if (count != NULL)
 	{
-		char	   *end;
-		long		value = strtol(count, &end, 10);
+		char *end;
+		long value = strtol(count, &end, 10);
 
 		if (end == count || *end != '\0' || value < 1 || value > INT_MAX)
 			return false;
@@ -166,11 +166,11 @@ parse_fault(char *text, Fault *fault)
 bool
 gstore_fault_check(char **newval, void **extra, GucSource source)
 {
-	Faults	   *faults;
-	char	   *copy;
-	char	   *rest;
-	char	   *item;
-	bool		good = true;
+	Faults *faults;
+	char *copy;
+	char *rest;
+	char *item;
+	bool good = true;
 
 	if (*newval == NULL || **newval == '\0')
 		return true;
@@ -241,14 +241,14 @@ find_point(const char *point, bool create)
 typedef struct Wait
 {
 	WaitedPoint *entry;
-	uint64		before;			/* wakeups when it began */
+	uint64 before; /* wakeups when it began */
 } Wait;
 
 /* Stop waiting, for whatever reason; argument is the Wait. */
 static void
 leave_point(int code, Datum argument)
 {
-	Wait	   *wait = (Wait *) DatumGetPointer(argument);
+	Wait *wait = (Wait *) DatumGetPointer(argument);
 	WaitedPoint *entry = wait->entry;
 
 	SpinLockAcquire(&shared->mutex);
@@ -262,7 +262,7 @@ leave_point(int code, Datum argument)
 static void
 wait_at(const char *point)
 {
-	Wait		wait = {0};
+	Wait wait = {0};
 
 	if (shared == NULL)
 		return;
@@ -283,7 +283,7 @@ wait_at(const char *point)
 		ConditionVariablePrepareToSleep(&shared->woken);
 		for (;;)
 		{
-			bool		woken;
+			bool woken;
 
 			SpinLockAcquire(&shared->mutex);
 			woken = wait.entry->wakeups != wait.before;
@@ -328,13 +328,13 @@ happen(Fault *fault)
 void
 gstore_fault_reached(const char *point)
 {
-	Faults	   *faults = current;
+	Faults *faults = current;
 
 	if (faults == NULL)
 		return;
 	for (int i = 0; i < faults->nfaults; i++)
 	{
-		Fault	   *fault = &faults->faults[i];
+		Fault *fault = &faults->faults[i];
 
 		if (strcmp(fault->point, point) != 0)
 			continue;
@@ -369,9 +369,9 @@ require_superuser(void)
 Datum
 gstore_fault_wakeup(PG_FUNCTION_ARGS)
 {
-	char	   *point = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *point = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	WaitedPoint *entry;
-	bool		found;
+	bool found;
 
 	require_superuser();
 	SpinLockAcquire(&shared->mutex);
@@ -392,9 +392,9 @@ gstore_fault_wakeup(PG_FUNCTION_ARGS)
 Datum
 gstore_fault_waiting(PG_FUNCTION_ARGS)
 {
-	char	   *point = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *point = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	WaitedPoint *entry;
-	bool		waiting;
+	bool waiting;
 
 	require_superuser();
 	SpinLockAcquire(&shared->mutex);

@@ -26,7 +26,8 @@ extern bool gstore_fault_armed;
 extern void gstore_fault_reached(const char *point);
 
 #define GSTORE_FAULT_POINT(point) \
-	do { \
+	do \
+	{ \
 		if (unlikely(gstore_fault_armed)) \
 			gstore_fault_reached(point); \
 	} while (0)

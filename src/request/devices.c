@@ -34,7 +34,7 @@ publish_host(void)
 	GstoreDeviceInfo info;
 	GstoreDeviceError error;
 	GstoreArenaUsage pool;
-	uint64		staging;
+	uint64 staging;
 
 	gstore_arena_usage(GSTORE_ARENA_POOL, &pool);
 	(void) gstore_arena_staging(&staging);
@@ -63,7 +63,7 @@ gstore_devices_shmem_size(void)
 void
 gstore_devices_shmem_startup(void)
 {
-	bool		found;
+	bool found;
 
 	devices = ShmemInitStruct("gstore_fdw devices", sizeof(GstoreDevices),
 							  &found);
@@ -87,7 +87,7 @@ gstore_devices_shmem_startup(void)
 static bool
 is_resolved(void)
 {
-	bool		resolved = *(volatile bool *) &devices->resolved;
+	bool resolved = *(volatile bool *) &devices->resolved;
 
 	pg_read_barrier();
 	return resolved;
@@ -102,8 +102,8 @@ wait_until_resolved(void)
 	ConditionVariablePrepareToSleep(&devices->changed);
 	while (!is_resolved())
 	{
-		long		left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
-														   give_up);
+		long left = TimestampDifferenceMilliseconds(GetCurrentTimestamp(),
+													give_up);
 
 		if (left <= 0)
 		{
@@ -155,9 +155,7 @@ gstore_device_slot(int pinning)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("there is no device %d", pinning),
-				 table->count == 1 ?
-				 errdetail("The only device is 0.") :
-				 errdetail("The devices are 0 to %d.", table->count - 1),
+				 table->count == 1 ? errdetail("The only device is 0.") : errdetail("The devices are 0 to %d.", table->count - 1),
 				 errhint("Set the table option \"pinning\" to one of them.")));
 	return &table->slots[pinning];
 }
@@ -178,7 +176,7 @@ gstore_location_alive(int device, uint32 epoch, uint8 kind)
 bool
 gstore_device_charge(GstoreDeviceSlot *slot, uint64 bytes, uint64 *available)
 {
-	uint64		used = pg_atomic_read_u64(&slot->used);
+	uint64 used = pg_atomic_read_u64(&slot->used);
 
 	do
 	{
@@ -193,7 +191,7 @@ gstore_device_charge(GstoreDeviceSlot *slot, uint64 bytes, uint64 *available)
 void
 gstore_device_uncharge(GstoreDeviceSlot *slot, uint32 epoch, uint64 bytes)
 {
-	uint64		used = pg_atomic_read_u64(&slot->used);
+	uint64 used = pg_atomic_read_u64(&slot->used);
 
 	/* An epoch may end between these two steps and start from 0: hence no
 	 * difference below it. */

@@ -19,30 +19,30 @@ typedef enum GstoreDeviceState
 {
 	GSTORE_DEVICE_STARTING = 0, /* the keeper opens it */
 	GSTORE_DEVICE_READY,
-	GSTORE_DEVICE_DOWN			/* lost; the keeper restarts */
+	GSTORE_DEVICE_DOWN /* lost; the keeper restarts */
 } GstoreDeviceState;
 
 typedef struct GstoreDeviceSlot
 {
 	GstoreDeviceInfo info;
-	pg_atomic_uint32 state;		/* GstoreDeviceState */
-	pg_atomic_uint32 epoch;		/* 1 at first start, ++ when memory was lost;
+	pg_atomic_uint32 state; /* GstoreDeviceState */
+	pg_atomic_uint32 epoch; /* 1 at first start, ++ when memory was lost;
 								 * a location of another epoch is lost */
-	pg_atomic_uint64 used;		/* bytes in allocations that hold chunks or
+	pg_atomic_uint64 used;	/* bytes in allocations that hold chunks or
 								 * exports, arena extents of small images in it;
 								 * at an epoch's start 0 again */
-	uint64		limit;			/* bytes we may use */
+	uint64 limit;			/* bytes we may use */
 } GstoreDeviceSlot;
 
 typedef struct GstoreDevices
 {
-	bool		resolved;		/* host or cuda is decided, or failed */
-	bool		on_host;		/* the device is the arena */
-	bool		failed;			/* no device could be opened: failure says why;
+	bool resolved; /* host or cuda is decided, or failed */
+	bool on_host;  /* the device is the arena */
+	bool failed;   /* no device could be opened: failure says why;
 								 * the keeper goes on trying */
-	int			count;
+	int count;
 	GstoreDeviceError failure;
-	ConditionVariable changed;	/* broadcast when resolved is set */
+	ConditionVariable changed; /* broadcast when resolved is set */
 	GstoreDeviceSlot slots[GSTORE_MAX_DEVICES];
 } GstoreDevices;
 

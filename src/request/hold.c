@@ -23,7 +23,7 @@ static dlist_head holds = DLIST_STATIC_INIT(holds);
 static void *
 dissolve(GstoreHold *hold, GstoreHoldRelease *release)
 {
-	void	   *what = hold->what;
+	void *what = hold->what;
 
 	*release = hold->taken ? hold->release : NULL;
 	dlist_delete(&hold->node);
@@ -44,7 +44,7 @@ release_owner(ResourceReleasePhase phase, bool is_commit, bool is_top_level,
 	{
 		GstoreHold *hold = dlist_container(GstoreHold, node, iter.cur);
 		GstoreHoldRelease release;
-		void	   *what;
+		void *what;
 
 		if (hold->owner != CurrentResourceOwner)
 			continue;
@@ -95,7 +95,7 @@ void
 gstore_hold_release(GstoreHold *hold)
 {
 	GstoreHoldRelease release;
-	void	   *what = dissolve(hold, &release);
+	void *what = dissolve(hold, &release);
 
 	if (release != NULL)
 		release(what);

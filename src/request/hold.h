@@ -23,16 +23,16 @@
 typedef struct GstoreHold GstoreHold;
 
 /* Must not raise or allocate. */
-typedef void (*GstoreHoldRelease) (void *what);
+typedef void (*GstoreHoldRelease)(void *what);
 
 struct GstoreHold
 {
-	dlist_node	node;
+	dlist_node node;
 	ResourceOwner owner;
 	GstoreHoldRelease release;
-	void	   *what;
-	bool		taken;			/* release is due */
-	const char *kind;			/* for the leak warning */
+	void *what;
+	bool taken;		  /* release is due */
+	const char *kind; /* for the leak warning */
 };
 
 /* Allocate an idle hold (raises when out of memory): before the thing to be

@@ -6,19 +6,24 @@
  * Requests stand in a fixed pool in main shared memory.  Life of one:
  *
  *	 FREE -> (begin) FILLING -> (submit) QUEUED -> RUNNING -> DONE -> FREE
+ *											^------ (submit) ------'
  *
  * A request owns what it works on until the keeper has completed it: the
- * staging extent in `staging`, the pin named by `pinned`, and on an upload the
- * device allocation it made.  If the backend goes away meanwhile (cancel,
- * error, exit) its hold marks the request ABANDONED and forgets it; the keeper
- * finishes it, frees what it owns, and returns the slot.  A request's
- * generation grows each time its slot is reused, so a late wake-up or a stale
- * pointer is recognised.
+ * staging window in `staging_*`, a pin of its own on the chunk `pinned`, and on
+ * an upload the device allocation it made.  If the backend goes away meanwhile
+ * (cancel, error, exit) its hold marks the request abandoned and forgets it;
+ * the keeper finishes it, frees what it owns, and returns the slot.  A backend
+ * that goes away after its upload was done turns the slot into a RELEASE request:
+ * nothing needs to be allocated to let go.
+ *
+ * What the keeper was doing when it died is not touched until the next keeper
+ * starts, for only then is it certain that no copy still writes into staging.
  *
  * Lock protocol: `state` is an atomic; QUEUED -> RUNNING -> DONE are made by
- * the keeper alone, all else by the owning backend, and FILLING/QUEUED/RUNNING
- * -> abandoned by compare-and-swap of the `abandoned` flag under the slot's
- * spinlock.  No lock is ever held across a device call or a wait.
+ * the keeper alone, all else by the owning backend.  `abandoned` is set by the
+ * backend, and DONE by the keeper, under the slot's spinlock, so that exactly
+ * one of the two cleans up.  No lock is ever held across a device call or a
+ * wait.
  */
 #ifndef GSTORE_REQUEST_H
 #define GSTORE_REQUEST_H
@@ -34,10 +39,13 @@
 
 typedef enum GstoreRequestKind
 {
-	GSTORE_REQUEST_UPLOAD,		/* allocate on a device and copy staging there;
-								 * result: location */
-	GSTORE_REQUEST_FETCH,		/* copy ranges of an allocation to staging */
-	GSTORE_REQUEST_BARRIER		/* nothing: answers when all before it, and the
+	GSTORE_REQUEST_UPLOAD,	/* allocate `bytes` on a device and, where there
+								 * is staging, copy them there; result:
+								 * location */
+	GSTORE_REQUEST_WRITE,	/* copy staging to segments of an allocation */
+	GSTORE_REQUEST_FETCH,	/* copy segments of an allocation to staging */
+	GSTORE_REQUEST_RELEASE, /* free an allocation */
+	GSTORE_REQUEST_BARRIER	/* nothing: answers when all before it, and the
 								 * pending frees, are done (tests, DROP) */
 } GstoreRequestKind;
 
@@ -50,42 +58,56 @@ typedef enum GstoreRequestState
 	GSTORE_REQUEST_DONE
 } GstoreRequestState;
 
-/* One copy: device bytes [source, source + length) of the location to staging
- * offset target (both counted from the start of their extent). */
+/* One copy, between device_offset of the allocation and staging_offset of the
+ * request's window. */
 typedef struct GstoreSegment
 {
-	uint64		device_offset;
-	uint64		staging_offset;
-	uint64		length;
+	uint64 device_offset;
+	uint64 staging_offset;
+	uint64 length;
 } GstoreSegment;
 
 /* All fields but state, abandoned: owner writes while FILLING, keeper after. */
 typedef struct GstoreRequest
 {
-	pg_atomic_uint32 state;		/* GstoreRequestState */
-	slock_t		mutex;			/* guards abandoned against completion */
-	bool		abandoned;		/* the backend forgot it: the keeper cleans */
-	uint64		generation;		/* ++ at every begin */
-	uint64		ticket;			/* order of submission */
-	int			owner_pgprocno; /* whose latch to set when done */
-	int			owner_pid;
+	pg_atomic_uint32 state; /* GstoreRequestState */
+	slock_t mutex;			/* guards abandoned against completion */
+	bool abandoned;			/* the backend forgot it: the keeper cleans */
+	void *hold;				/* the owner's GstoreHold, in its own memory */
+	uint64 ticket;			/* order of submission */
+	int owner_pgprocno;		/* whose latch to set when done */
+	int owner_pid;			/* for the log */
 	GstoreRequestKind kind;
-	int			device;
-	GstoreLocation location;	/* fetch: source.  upload: result */
-	uint64		staging_offset; /* extent owned by the request; length 0: none */
-	uint64		staging_length;
-	dsa_pointer pinned;			/* chunk whose pin the request owns, or
-								 * InvalidDsaPointer; see store/chunk.h */
-	uint64		bytes;			/* upload: image bytes */
-	int			nsegments;
+	int device;
+	GstoreLocation location; /* what to work on.  upload: result */
+	uint64 staging_offset;	 /* window owned by the request (staging.h);
+								 * length 0: none */
+	uint64 staging_length;
+	dsa_pointer pinned; /* chunk to pin while it runs, or
+								 * InvalidDsaPointer; cleared by unpinning */
+	bool is_pinned;
+	uint64 bytes; /* upload: image bytes */
+	int nsegments;
 	GstoreSegment segments[GSTORE_REQUEST_SEGMENTS];
-	GstoreDeviceError error;	/* result: kind GSTORE_DEVICE_OK = success */
-	uint64		wanted;			/* on OUT_OF_MEMORY: bytes wanted and free */
-	uint64		available;
+	GstoreDeviceError error; /* result: kind GSTORE_DEVICE_OK = success */
+	uint64 wanted;			 /* on OUT_OF_MEMORY: bytes wanted and free */
+	uint64 available;
 } GstoreRequest;
 
 extern size_t gstore_request_shmem_size(void);
 extern void gstore_request_shmem_startup(void);
+
+/*
+ * How to pin and unpin a chunk: set by store/ when it starts.  pin is called
+ * by who has a pin already; neither raises or allocates.
+ */
+typedef struct GstorePinHooks
+{
+	void (*pin)(dsa_pointer chunk);
+	void (*unpin)(dsa_pointer chunk);
+} GstorePinHooks;
+
+extern GstorePinHooks gstore_request_pins;
 
 /* ---- the backend's side ---- */
 
@@ -94,36 +116,57 @@ extern void gstore_request_shmem_startup(void);
  * when the keeper does not run.  The request is held: an error abandons it.
  */
 extern GstoreRequest *gstore_request_begin(GstoreRequestKind kind, int device);
+/* Hand it to the keeper; also once more after it was waited for. */
 extern void gstore_request_submit(GstoreRequest *request);
 /*
- * Wait until it is done (interruptible).  On success returns and the caller
- * owns what the request owned (staging, pin, location); it must then call
- * gstore_request_end.  On failure frees what it owned, ends it and raises the
- * mapped error, with purpose ("loading table \"t\"") as context.
+ * Wait until it is done (interruptible).  On failure frees what it owned, ends
+ * it and raises the mapped error, with purpose ("loading table \"t\"") as
+ * context.
  */
 extern void gstore_request_wait(GstoreRequest *request, const char *purpose);
 extern bool gstore_request_is_done(GstoreRequest *request);
+/*
+ * Give the slot back, with all the request owns.  What the caller takes over
+ * it takes out before: staging by setting staging_length to 0, an uploaded
+ * allocation by setting location.kind to GSTORE_LOCATION_NONE.
+ */
 extern void gstore_request_end(GstoreRequest *request);
+/* Forget it, whatever state it is in; what it owns is given back.  Neither
+ * raises nor waits: also what the request's hold does. */
+extern void gstore_request_abandon(GstoreRequest *request);
+/* Requests this process has begun and not ended. */
+extern int gstore_request_held(void);
+
+/* Raise 53200: device could not give wanted bytes, for it has available. */
+extern void gstore_request_raise_memory(int device, uint64 wanted,
+										uint64 available, const char *purpose)
+	pg_attribute_noreturn();
 
 /* ---- the keeper's side ---- */
 
-extern void gstore_request_keeper_attach(void); /* publishes its latch */
+/* Publishes the calling process as the keeper; detach undoes. */
+extern void gstore_request_keeper_attach(void);
 extern void gstore_request_keeper_detach(void);
-/* The oldest QUEUED request, now RUNNING; NULL if none. */
+/* The oldest QUEUED request that nobody abandoned, now RUNNING; NULL if
+ * there is none. */
 extern GstoreRequest *gstore_request_next(void);
 /*
- * Results are filled in: make it DONE and wake its owner; returns false when
- * it was abandoned, and then the keeper must release what it owns and call
+ * Results are filled in and no copy of it is under way: make it DONE and wake
+ * its owner; returns false when it was abandoned, and then the keeper must
+ * free the device memory in location, if it has any, and call
  * gstore_request_recycle.
  */
 extern bool gstore_request_complete(GstoreRequest *request);
+/* Free the staging and the pin it owns, and the slot. */
 extern void gstore_request_recycle(GstoreRequest *request);
-/* Fail everything queued or running: the keeper starts or loses a device. */
+/* A new keeper starts: fail what the one before it left behind. */
 extern void gstore_request_fail_all(const GstoreDeviceError *error);
 /* Wake the keeper: there is memory to free. */
 extern void gstore_request_wake_keeper(void);
 
 /* Slots not FREE, for the monitoring view and leak tests. */
-extern int	gstore_request_in_use(void);
+extern int gstore_request_in_use(void);
+/* Slots there are. */
+extern int gstore_request_slots(void);
 
 #endif

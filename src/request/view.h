@@ -3,7 +3,11 @@
  *	  Ranges of a chunk's bytes, in memory one can read or write.
  *
  * In the arena that is the memory itself; on a keeper-only device a staging
- * window that the keeper fills.  A view is held (hold.h): an error closes it.
+ * window that the keeper fills, or, where none of the size is to be had at
+ * once, memory of the arena's pool that is filled through a small one.  So a
+ * process may keep as many views as it likes without making another wait, and
+ * opening one never waits for anybody who keeps one.  A view is held (hold.h):
+ * an error closes it.
  */
 #ifndef GSTORE_VIEW_H
 #define GSTORE_VIEW_H

@@ -1,0 +1,330 @@
+/*
+ * image.c
+ *	  Memory for a new image, and the image's way to its device.
+ *
+ * An image is written in one of three places:
+ *
+ *	 in the arena	where it stays: the device is the arena, or it is small
+ *	 staged			a roomy staging window, from which it is uploaded at once
+ *	 pooled			an extent of the arena's pool, from which it is copied
+ *					piece by piece into narrow staging windows and from there
+ *					to the device: it is larger than a roomy window, or there
+ *					is no room for one now
+ *
+ * Reserving never waits; placing waits for the keeper, and for a narrow
+ * window.  The device's memory is taken when the image is placed.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "device/arena.h"
+#include "fault.h"
+#include "request/devices.h"
+#include "request/request.h"
+#include "request/staging.h"
+#include "request/view.h"
+
+typedef enum Place
+{
+	IN_ARENA,
+	STAGED,
+	POOLED
+} Place;
+
+struct GstoreImageSpace
+{
+	GstoreHold *hold;
+	Place place;
+	int device;
+	uint32 epoch;  /* of the device; IN_ARENA only */
+	uint64 bytes;  /* of the image */
+	uint64 offset; /* the extent or window */
+	uint64 length; /* 0: it was passed on */
+	char *purpose;
+};
+
+static MemoryContext spaces_context = NULL;
+
+/* ---- letting go ---- */
+
+bool
+gstore_location_free(GstoreLocation location)
+{
+	GstoreDevices *devices = gstore_devices_nowait();
+
+	switch ((GstoreLocationKind) location.kind)
+	{
+		case GSTORE_LOCATION_NONE:
+			break;
+		case GSTORE_LOCATION_ARENA:
+			gstore_arena_free(location.address, location.length);
+			gstore_device_uncharge(&devices->slots[location.device],
+								   location.epoch, location.length);
+			break;
+		case GSTORE_LOCATION_DEVICE:
+
+			/* With the device's epoch ends what it held. */
+			return !gstore_location_alive(location.device, location.epoch,
+										  location.kind);
+	}
+	return true;
+}
+
+/* Give back the memory the image was written to. */
+static void
+give_memory(GstoreImageSpace *space)
+{
+	GstoreLocation location = {0};
+
+	if (space->length == 0)
+		return;
+	switch (space->place)
+	{
+		case IN_ARENA:
+			location.kind = GSTORE_LOCATION_ARENA;
+			location.device = space->device;
+			location.epoch = space->epoch;
+			location.address = space->offset;
+			location.length = space->length;
+			(void) gstore_location_free(location);
+			break;
+		case STAGED:
+			gstore_staging_give(space->offset, space->length);
+			break;
+		case POOLED:
+			gstore_arena_free(space->offset, space->length);
+			break;
+	}
+	space->length = 0;
+}
+
+/* The hold's release callback. */
+static void
+release_space(void *what)
+{
+	GstoreImageSpace *space = what;
+
+	give_memory(space);
+	pfree(space);
+}
+
+void
+gstore_image_discard(GstoreImageSpace *space)
+{
+	gstore_hold_release(space->hold);
+}
+
+/* ---- reserving ---- */
+
+static GstoreImageSpace *
+create_space(int device, uint64 bytes, const char *purpose)
+{
+	Size purpose_bytes = strlen(purpose) + 1;
+	GstoreHold *hold;
+	GstoreImageSpace *space;
+
+	if (spaces_context == NULL)
+		spaces_context = AllocSetContextCreate(TopMemoryContext,
+											   "gstore_fdw image spaces",
+											   ALLOCSET_SMALL_SIZES);
+	hold = gstore_hold_prepare("gstore_fdw image space", release_space);
+	space = MemoryContextAllocZero(spaces_context,
+								   sizeof(GstoreImageSpace) + purpose_bytes);
+	space->purpose = (char *) (space + 1);
+	memcpy(space->purpose, purpose, purpose_bytes);
+	space->device = device;
+	space->bytes = bytes;
+	space->hold = hold;
+	gstore_hold_take(hold, space);
+	return space;
+}
+
+/* The image's place is the arena: charge the device for it. */
+static void
+reserve_in_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot)
+{
+	uint64 wanted = GSTORE_ALIGN(space->bytes, GSTORE_ARENA_PAGE);
+	uint64 available;
+
+	space->place = IN_ARENA;
+	space->epoch = pg_atomic_read_u32(&slot->epoch);
+	if (!gstore_device_charge(slot, wanted, &available))
+		gstore_request_raise_memory(space->device, wanted, available,
+									space->purpose);
+	if (!gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
+							&space->length, &available))
+	{
+		space->length = 0;
+		gstore_device_uncharge(slot, space->epoch, wanted);
+		gstore_request_raise_memory(space->device, wanted, available,
+									space->purpose);
+	}
+	Assert(space->length == wanted);
+}
+
+static void
+reserve_staging(GstoreImageSpace *space)
+{
+	uint64 available;
+
+	space->place = STAGED;
+	if (gstore_staging_take_roomy(space->bytes, &space->offset,
+								  &space->length))
+		return;
+	space->place = POOLED;
+	if (gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
+						   &space->length, &available))
+		return;
+	space->length = 0;
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of host memory for loading device %d", space->device),
+			 errdetail("%llu bytes were wanted, %llu are free.",
+					   (unsigned long long) space->bytes,
+					   (unsigned long long) available),
+			 errhint("Lower gstore_fdw.chunk_size, or raise gstore_fdw.staging_memory or gstore_fdw.host_memory."),
+			 errcontext("%s", space->purpose)));
+}
+
+GstoreImageSpace *
+gstore_image_reserve(int device, uint64 bytes, const char *purpose)
+{
+	GstoreDeviceSlot *slot = gstore_device_slot(device);
+	GstoreImageSpace *space = create_space(device, bytes, purpose);
+
+	if (gstore_devices()->on_host || bytes < GSTORE_SMALL_IMAGE)
+		reserve_in_arena(space, slot);
+	else
+		reserve_staging(space);
+	GSTORE_FAULT_POINT("image-reserve");
+	return space;
+}
+
+void *
+gstore_image_memory(GstoreImageSpace *space)
+{
+	return gstore_arena_pointer(space->offset);
+}
+
+/* ---- placing ---- */
+
+/* The window becomes the request's, which copies all of it. */
+static GstoreLocation
+place_staged(GstoreImageSpace *space)
+{
+	GstoreRequest *request;
+	GstoreLocation location;
+
+	request = gstore_request_begin(GSTORE_REQUEST_UPLOAD, space->device);
+	request->bytes = space->bytes;
+	request->staging_offset = space->offset;
+	request->staging_length = space->length;
+	space->length = 0;
+	gstore_request_submit(request);
+	gstore_request_wait(request, space->purpose);
+	location = request->location;
+	request->location.kind = GSTORE_LOCATION_NONE;
+	gstore_request_end(request);
+	return location;
+}
+
+/* Send the pieces of a pooled image to its allocation.  With a second narrow
+ * window, which is not waited for, a piece is copied while another travels. */
+static void
+write_pieces(GstoreImageSpace *space, GstoreLocation location)
+{
+	const char *image = gstore_arena_pointer(space->offset);
+	GstoreRequest *requests[2];
+	bool under_way[2] = {false, false};
+	int nrequests = 2;
+	int turn = 0;
+
+	for (int i = 0; i < 2; i++)
+		requests[i] = gstore_request_begin(GSTORE_REQUEST_WRITE,
+										   space->device);
+	for (int i = 0; i < 2; i++)
+	{
+		requests[i]->location = location;
+		if (gstore_staging_take_narrow(i == 0, &requests[i]->staging_offset,
+									   &requests[i]->staging_length))
+			continue;
+		gstore_request_end(requests[i]);
+		nrequests = i;
+		break;
+	}
+	if (nrequests == 0)
+		elog(ERROR, "the staging area is not open");
+	GSTORE_FAULT_POINT("image-narrow");
+
+	for (uint64 done = 0; done < space->bytes;)
+	{
+		GstoreRequest *request = requests[turn];
+		uint64 piece = Min(space->bytes - done, request->staging_length);
+
+		if (under_way[turn])
+			gstore_request_wait(request, space->purpose);
+		memcpy(gstore_arena_pointer(request->staging_offset), image + done,
+			   piece);
+		request->nsegments = 1;
+		request->segments[0].device_offset = done;
+		request->segments[0].staging_offset = 0;
+		request->segments[0].length = piece;
+		gstore_request_submit(request);
+		under_way[turn] = true;
+		turn = (turn + 1) % nrequests;
+		done += piece;
+	}
+	for (int i = 0; i < nrequests; i++)
+	{
+		if (under_way[i])
+			gstore_request_wait(requests[i], space->purpose);
+		gstore_request_end(requests[i]);
+	}
+}
+
+/* The upload without staging only allocates; it stays ours, and lets go of the
+ * allocation on every error, until all pieces have arrived. */
+static GstoreLocation
+place_pooled(GstoreImageSpace *space)
+{
+	GstoreRequest *upload;
+	GstoreLocation location;
+
+	upload = gstore_request_begin(GSTORE_REQUEST_UPLOAD, space->device);
+	upload->bytes = space->bytes;
+	gstore_request_submit(upload);
+	gstore_request_wait(upload, space->purpose);
+	location = upload->location;
+	write_pieces(space, location);
+	upload->location.kind = GSTORE_LOCATION_NONE;
+	gstore_request_end(upload);
+	return location;
+}
+
+GstoreLocation
+gstore_image_place(GstoreImageSpace *space)
+{
+	GstoreLocation location = {0};
+
+	GSTORE_FAULT_POINT("image-place");
+	switch (space->place)
+	{
+		case IN_ARENA:
+			location.kind = GSTORE_LOCATION_ARENA;
+			location.device = space->device;
+			location.epoch = space->epoch;
+			location.address = space->offset;
+			location.length = space->length;
+			space->length = 0;
+			break;
+		case STAGED:
+			location = place_staged(space);
+			break;
+		case POOLED:
+			location = place_pooled(space);
+			break;
+	}
+	gstore_hold_release(space->hold);
+	return location;
+}
