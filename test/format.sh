@@ -1,7 +1,7 @@
 #!/bin/bash
 # Apply .clang-format to our code, or say which files it would change.
 #
-# Usage: format.sh apply|check
+# Usage: format.sh apply|check|here      (here: can it be checked?)
 #
 # Versions of clang-format disagree, so 14 decides (Debian 12's; from PyPI:
 # clang-format==14.0.6); name it with CLANG_FORMAT=.
@@ -12,9 +12,8 @@ for tool in ${CLANG_FORMAT:-clang-format-14 clang-format}; do
 	command -v "$tool" >/dev/null && break
 done
 if ! "$tool" --version 2>/dev/null | grep -q 'version 14\.'; then
-	echo "format.sh: clang-format 14 is not here, nothing is checked" >&2
-	[ "$1" = check ]
-	exit
+	echo "format.sh: clang-format 14 is not here" >&2
+	exit 1
 fi
 
 mapfile -t files < <(find src include cuda test -name '*.[ch]' -o \
@@ -22,6 +21,7 @@ mapfile -t files < <(find src include cuda test -name '*.[ch]' -o \
 [ ${#files[@]} -gt 0 ] || exit 0
 
 case $1 in
+	here) ;;
 	apply) "$tool" -i "${files[@]}" ;;
 	check)
 		status=0

@@ -4,19 +4,35 @@
 # check, once as root and once as an ordinary user with sudo.
 #
 # Usage: fresh.sh [root|user]...        (default: both; needs root itself)
+#   SUITE=bookworm     or trixie, or Ubuntu's noble
+#   GOALS='...'        what is made, in this order
 #
 # The empty tree and the downloaded packages are kept in /var/tmp.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd -P)
-cache=/var/tmp/gstore-deb12
-mirror=${MIRROR:-http://deb.debian.org/debian}
+SUITE=${SUITE:-bookworm}
+GOALS=${GOALS:-quickstart quickstart quickstart-stop check}
+components=main
+case $SUITE in
+	noble | jammy)
+		mirror=${MIRROR:-http://archive.ubuntu.com/ubuntu}
+		components=main,universe ;;
+	*) mirror=${MIRROR:-http://deb.debian.org/debian} ;;
+esac
+cache=/var/tmp/gstore-fresh-$SUITE
 
 [ "$(id -u)" = 0 ] || { echo "fresh.sh: needs root" >&2; exit 1; }
 command -v debootstrap >/dev/null || { echo "fresh.sh: needs debootstrap" >&2; exit 1; }
 
 if [ ! -e $cache/tree ]; then
 	mkdir -p $cache/debs/partial
-	debootstrap --variant=minbase bookworm $cache/tree.new "$mirror"
+	rm -rf $cache/tree.new
+	# Ubuntu's own recipe is the same for all its releases
+	debootstrap --variant=minbase --components=$components \
+		$([ -e "/usr/share/debootstrap/scripts/$SUITE" ] || echo --no-check-gpg) \
+		"$SUITE" $cache/tree.new "$mirror" \
+		$([ -e "/usr/share/debootstrap/scripts/$SUITE" ] ||
+			echo /usr/share/debootstrap/scripts/gutsy)
 	mv $cache/tree.new $cache/tree
 fi
 
@@ -31,13 +47,15 @@ inside()
 		mount -t proc proc "$tree/proc"
 		mount --bind '$cache'/debs "$tree/var/cache/apt/archives"
 		run() { chroot "$tree" env -i HOME=/root LC_ALL=C.UTF-8 \
+			DEBIAN_FRONTEND=noninteractive \
 			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
-		run apt-get -q update
-		run apt-get -q -y install make
+		echo "127.0.0.1 $(hostname)" >>"$tree/etc/hosts"
+		run apt-get -qq update
+		run apt-get -qq -y install make >/dev/null
 		cd=/root/gstore_fdw
 		as="run"
 		if [ "$who" = user ]; then
-			run apt-get -q -y install sudo
+			run apt-get -qq -y install sudo >/dev/null
 			run useradd -m somebody
 			echo "somebody ALL=(ALL) NOPASSWD: ALL" >"$tree/etc/sudoers.d/somebody"
 			mv "$tree/root/gstore_fdw" "$tree/home/somebody/"
@@ -46,7 +64,7 @@ inside()
 			as="run setpriv --reuid=somebody --regid=somebody --init-groups \
 				env HOME=/home/somebody USER=somebody"
 		fi
-		for goal in quickstart quickstart quickstart-stop check; do
+		for goal in '"$GOALS"'; do
 			echo "==== $who: make $goal"
 			start=$SECONDS
 			$as make -C $cd --no-print-directory $goal
