@@ -72,6 +72,35 @@ tally()
 	exit
 }
 
+# Put this process, and so the test, into a memory cgroup of so many MB.
+enter_cgroup()
+{
+	local megabytes=$1 group parent
+
+	[ -n "$megabytes" ] && [ "$(id -u)" = 0 ] || return 0
+	parent=$(sed -n 's/^[0-9]*:memory://p' /proc/self/cgroup)
+	if [ -n "$parent" ]; then
+		group=/sys/fs/cgroup/memory$parent/gstore-test-$$
+		mkdir "$group" 2>/dev/null || return 0
+		echo $((megabytes << 20)) >"$group/memory.limit_in_bytes" || return 0
+		# pushed out to swap is no proof
+		echo $((megabytes << 20)) 2>/dev/null \
+			>"$group/memory.memsw.limit_in_bytes" || true
+	else
+		parent=$(sed -n 's/^0:://p' /proc/self/cgroup)
+		group=/sys/fs/cgroup$parent/gstore-test-$$
+		mkdir "$group" 2>/dev/null || return 0
+		if ! echo $((megabytes << 20)) 2>/dev/null >"$group/memory.max"; then
+			rmdir "$group"
+			return 0
+		fi
+		echo 0 2>/dev/null >"$group/memory.swap.max" || true
+	fi
+	# shellcheck disable=SC2064
+	trap "echo $$ >'${group%/*}/cgroup.procs'; rmdir '$group'" EXIT
+	echo $$ >"$group/cgroup.procs" && export GSTORE_CGROUP_MB=$megabytes
+}
+
 if [ "$suite" = tap ]; then
 	# each test has a folder of its own, so that none finds another's servers
 	cat >tap.run <<-END
@@ -87,6 +116,11 @@ if [ "$suite" = tap ]; then
 	END
 	chmod +x tap.run
 	server_dir tap
+	# "# cgroup: MB" in a test's head: it runs in a memory cgroup that small,
+	# where we may make one
+	if [ ${#names[@]} -eq 1 ]; then
+		enter_cgroup "$(sed -n 's/^# cgroup: *\([0-9]*\).*/\1/p' "t/${names[0]}.pl")"
+	fi
 	export -f as_server_user
 	export server_user server_group base
 	names=("${names[@]/#/t/}")

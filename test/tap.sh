@@ -40,6 +40,8 @@ for program in "$@"; do
 	if [ $bad -gt 0 ]; then
 		echo "$name: $good passed, $bad FAILED${problem:+ ($problem, status $status)}"
 		grep -v '^ok\b' "$log" | tail -n "${TAP_LINES:-200}" | sed 's/^/    /'
+	elif [ "$planned" = 0 ]; then
+		echo "$name: skipped,$(sed -n 's/^1\.\.0 # SKIP//p' "$log")"
 	else
 		echo "$name: $good passed"
 	fi
