@@ -52,6 +52,7 @@ step "build with gcc" build all COPT=-Werror || { summary; exit 1; }
 step "build with clang" build clang-objects COPT=-Werror
 step "layers" test/check_layers.sh
 step "layers are noticed" test/check_layers.sh --self-test
+step "map" test/check_map.sh
 if test/format.sh here 2>/dev/null; then
 	step "format" build check-format
 else
