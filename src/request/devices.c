@@ -25,9 +25,8 @@ static GstoreDevices *devices = NULL;
 
 /* ---- shared memory ---- */
 
-/* The arena is the device: no keeper is needed to say so. */
-static void
-publish_host(void)
+void
+gstore_devices_publish_host(void)
 {
 	static bool opened = false;
 	GstoreDeviceConfig config = {0};
@@ -42,7 +41,7 @@ publish_host(void)
 	config.arena_bytes = staging + pool.total;
 	config.completion_fd = -1;
 
-	/* After a crash the postmaster comes here again, still open. */
+	/* After a crash the postmaster comes here again, with the device open. */
 	memset(&info, 0, sizeof(info));
 	if ((!opened && !gstore_host_device.open(&config, &error)) ||
 		!gstore_host_device.describe(0, &info, &error))
@@ -79,7 +78,7 @@ gstore_devices_shmem_startup(void)
 		pg_atomic_init_u64(&devices->slots[i].used, 0);
 	}
 	if (gstore_guc_device == GSTORE_CHOOSE_HOST)
-		publish_host();
+		gstore_devices_publish_host();
 }
 
 /* ---- reading ---- */
@@ -248,6 +247,8 @@ gstore_devices_publish_failure(const GstoreDeviceError *error)
 void
 gstore_devices_mark_down(void)
 {
+	if (devices->on_host)
+		return;
 	for (int i = 0; i < GSTORE_MAX_DEVICES; i++)
 	{
 		GstoreDeviceSlot *slot = &devices->slots[i];

@@ -76,9 +76,12 @@ extern void gstore_device_uncharge(GstoreDeviceSlot *slot, uint32 epoch,
 extern void gstore_devices_publish(const GstoreDeviceInfo *devices,
 								   const uint64 *limits, int count,
 								   bool on_host);
+/* The arena is the device. */
+extern void gstore_devices_publish_host(void);
 /* None could be opened. */
 extern void gstore_devices_publish_failure(const GstoreDeviceError *error);
-/* What the devices held is lost: ends the epoch of those that were ready. */
+/* What the devices held is lost: ends the epoch of those that were ready.
+ * The arena loses nothing. */
 extern void gstore_devices_mark_down(void);
 
 #endif

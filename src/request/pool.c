@@ -110,6 +110,12 @@ gstore_request_slots(void)
 }
 
 int
+gstore_request_index(const GstoreRequest *request)
+{
+	return (int) (request - pool->slots);
+}
+
+int
 gstore_request_held(void)
 {
 	return held;

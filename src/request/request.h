@@ -166,7 +166,8 @@ extern void gstore_request_wake_keeper(void);
 
 /* Slots not FREE, for the monitoring view and leak tests. */
 extern int gstore_request_in_use(void);
-/* Slots there are. */
+/* Slots there are, and which of them a request is. */
 extern int gstore_request_slots(void);
+extern int gstore_request_index(const GstoreRequest *request);
 
 #endif

@@ -70,6 +70,9 @@ gstore_staging_open(void)
 {
 	uint64 total;
 	uint64 bytes;
+	uint64 offset;
+	uint64 length;
+	uint64 available;
 
 	if (staging->open)
 		return true;
@@ -80,11 +83,14 @@ gstore_staging_open(void)
 	if (bytes == 0)
 		return false;
 
+	/* To have had all of it once is to have all its pages, for good. */
+	if (!gstore_arena_alloc(GSTORE_ARENA_STAGING, total, &offset, &length,
+							&available))
+		return false;
+	gstore_arena_free(offset, length);
+
 	for (int i = 0; i < NARROW_WINDOWS; i++)
 	{
-		uint64 length;
-		uint64 available;
-
 		if (!gstore_arena_alloc(GSTORE_ARENA_STAGING, bytes,
 								&staging->offsets[i], &length, &available))
 		{

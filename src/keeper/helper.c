@@ -1,0 +1,174 @@
+/*
+ * helper.c
+ *	  The keeper's helper thread.
+ *
+ * Allocating and freeing device memory may wait until the device is idle; on a
+ * thread of its own that holds up no copy.  The thread blocks all signals, so
+ * that PostgreSQL's handlers run in the main thread only, and must never call
+ * anything of PostgreSQL: no ereport, no palloc, no latch.
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "keeper/helper.h"
+
+typedef struct Queue
+{
+	GstoreJob *first;
+	GstoreJob *last;
+} Queue;
+
+/* queues and stopping under mutex */
+static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t submitted = PTHREAD_COND_INITIALIZER;
+static Queue to_do;
+static Queue done;
+static bool stopping;
+
+static pthread_t thread;
+static bool running = false;
+static const GstoreDeviceOps *device_ops;
+static int notify;
+
+static void
+push(Queue *queue, GstoreJob *job)
+{
+	job->next = NULL;
+	if (queue->first == NULL)
+		queue->first = job;
+	else
+		queue->last->next = job;
+	queue->last = job;
+}
+
+static GstoreJob *
+pop(Queue *queue)
+{
+	GstoreJob *job = queue->first;
+
+	if (job != NULL)
+		queue->first = job->next;
+	return job;
+}
+
+static void
+do_job(GstoreJob *job)
+{
+	GstoreDeviceError ignored;
+
+	switch (job->kind)
+	{
+		case GSTORE_JOB_ALLOC:
+			job->good = device_ops->alloc(job->device, job->bytes,
+										  &job->address, &job->error);
+			if (!job->good &&
+				(job->error.kind != GSTORE_DEVICE_OUT_OF_MEMORY ||
+				 !device_ops->free_bytes(job->device, &job->available,
+										 &ignored)))
+				job->available = 0;
+			break;
+		case GSTORE_JOB_FREE:
+			job->good = device_ops->free(job->device, job->address,
+										 &job->error);
+			break;
+	}
+}
+
+static void *
+work(void *argument)
+{
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&mutex);
+	while (!stopping)
+	{
+		GstoreJob *job = pop(&to_do);
+
+		if (job == NULL)
+		{
+			pthread_cond_wait(&submitted, &mutex);
+			continue;
+		}
+		pthread_mutex_unlock(&mutex);
+		do_job(job);
+		pthread_mutex_lock(&mutex);
+		push(&done, job);
+
+		/* It can only fail when the counter is full: then it is readable. */
+		if (write(notify, &one, sizeof(one)) < 0)
+			continue;
+	}
+	pthread_mutex_unlock(&mutex);
+	return argument;
+}
+
+bool
+gstore_helper_start(const GstoreDeviceOps *ops, int notify_fd)
+{
+	sigset_t all;
+	sigset_t before;
+	int result;
+
+	device_ops = ops;
+	notify = notify_fd;
+	stopping = false;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	result = pthread_create(&thread, NULL, work, NULL);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	running = result == 0;
+	errno = result;
+	return running;
+}
+
+bool
+gstore_helper_stop(int timeout_ms)
+{
+	struct timespec until;
+
+	if (!running)
+		return true;
+	pthread_mutex_lock(&mutex);
+	stopping = true;
+	pthread_cond_signal(&submitted);
+	pthread_mutex_unlock(&mutex);
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (timeout_ms % 1000) * 1000000L;
+	if (until.tv_nsec >= 1000000000L)
+	{
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	if (pthread_timedjoin_np(thread, NULL, &until) != 0)
+		return false;
+	running = false;
+	return true;
+}
+
+void
+gstore_helper_submit(GstoreJob *job)
+{
+	pthread_mutex_lock(&mutex);
+	push(&to_do, job);
+	pthread_cond_signal(&submitted);
+	pthread_mutex_unlock(&mutex);
+}
+
+GstoreJob *
+gstore_helper_finished(void)
+{
+	GstoreJob *job;
+
+	pthread_mutex_lock(&mutex);
+	job = pop(&done);
+	pthread_mutex_unlock(&mutex);
+	return job;
+}

@@ -1,0 +1,44 @@
+/*
+ * helper.h
+ *	  The keeper's helper thread: device calls that may block.
+ *
+ * Jobs are done in the order they were handed over.  The thread touches
+ * nothing of PostgreSQL.
+ */
+#ifndef GSTORE_HELPER_H
+#define GSTORE_HELPER_H
+
+#include "device/device.h"
+
+typedef enum GstoreJobKind
+{
+	GSTORE_JOB_ALLOC,
+	GSTORE_JOB_FREE
+} GstoreJobKind;
+
+/* Owned by the thread from submit until finished returns it. */
+typedef struct GstoreJob
+{
+	struct GstoreJob *next;
+	GstoreJobKind kind;
+	int device;
+	uint64 bytes;				 /* alloc */
+	GstoreDeviceAddress address; /* free; result of alloc */
+	bool good;					 /* result; else error */
+	GstoreDeviceError error;
+	uint64 available; /* when out of memory: bytes the device has */
+	void *task;		  /* for the submitter */
+} GstoreJob;
+
+/* notify_fd: eventfd that is written to when a job is finished.  False, with
+ * errno, when there can be no thread. */
+extern bool gstore_helper_start(const GstoreDeviceOps *ops, int notify_fd);
+/* End the thread after the job it is at; false when that takes longer than
+ * timeout_ms: then it still runs, and the device must not be closed. */
+extern bool gstore_helper_stop(int timeout_ms);
+
+extern void gstore_helper_submit(GstoreJob *job);
+/* A finished job, in order; NULL if there is none. */
+extern GstoreJob *gstore_helper_finished(void);
+
+#endif
