@@ -35,6 +35,14 @@ OBJS := $(SOURCES:.c=.o)
 DATA := $(sort $(wildcard sql/*--*.sql))
 HEADERS := $(wildcard include/gstore_format.h)
 
+# make installcheck: the SQL tests against a running server that has the
+# extension, whatever its device.
+REGRESS = $(notdir $(basename $(sort $(wildcard test/sql/*.sql))))
+ISOLATION = $(notdir $(basename $(sort $(wildcard test/specs/*.spec))))
+REGRESS_OPTS = --inputdir=test $(EXPECTED)
+ISOLATION_OPTS = --inputdir=test --outputdir=. $(EXPECTED)
+EXPECTED = $(if $(filter 15,$(MAJORVERSION)),,--expecteddir=.)
+
 # PostgreSQL's own headers are given as system headers, so that our warnings
 # are about our code.
 PG_CPPFLAGS = -Isrc -Iinclude -MMD -MP \
