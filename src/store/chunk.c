@@ -1,0 +1,176 @@
+/*
+ * chunk.c
+ *	  Making, pinning and burying chunks; see chunk.h.
+ *
+ * Must never look inside an image, and never free DSA memory outside
+ * gstore_graveyard_pop(): the rest runs in transaction callbacks.
+ */
+#include "postgres.h"
+
+#include "storage/shmem.h"
+#include "storage/spin.h"
+
+#include "request/devices.h"
+#include "request/request.h"
+#include "request/view.h"
+#include "store/chunk.h"
+
+typedef struct Graveyard
+{
+	slock_t		mutex;
+	dsa_pointer head;			/* linked through next_dead */
+	pg_atomic_uint64 next_id;	/* of the next chunk made */
+} Graveyard;
+
+static Graveyard *graveyard;
+
+Size
+gstore_chunk_shmem_size(void)
+{
+	return MAXALIGN(sizeof(Graveyard));
+}
+
+void
+gstore_chunk_shmem_startup(void)
+{
+	bool		found;
+
+	graveyard = ShmemInitStruct("gstore_fdw graveyard", sizeof(Graveyard),
+								&found);
+	if (!found)
+	{
+		SpinLockInit(&graveyard->mutex);
+		graveyard->head = InvalidDsaPointer;
+		pg_atomic_init_u64(&graveyard->next_id, 1);
+	}
+}
+
+/*
+ * Free a chunk nobody can reach.  Arena memory goes back at once, so that
+ * what a DROP freed can be had as soon as it committed; what is left to do
+ * waits for the keeper.
+ */
+static void
+bury(GstoreChunk *chunk)
+{
+	if (gstore_location_free(chunk->location))
+		chunk->location.kind = GSTORE_LOCATION_NONE;
+
+	SpinLockAcquire(&graveyard->mutex);
+	chunk->next_dead = graveyard->head;
+	graveyard->head = chunk->self;
+	SpinLockRelease(&graveyard->mutex);
+	gstore_request_wake_keeper();
+}
+
+static void
+release_unpublished(void *what)
+{
+	bury((GstoreChunk *) what);
+}
+
+GstoreChunk *
+gstore_chunk_create(uint32 nranges, GstoreHold **hold)
+{
+	dsa_area   *area = gstore_dsa();
+	Size		size = offsetof(GstoreChunk, ranges) +
+		nranges * sizeof(GstoreRange);
+	dsa_pointer pointer;
+	GstoreChunk *chunk;
+
+	*hold = gstore_hold_prepare("gstore_fdw chunk", release_unpublished);
+	pointer = dsa_allocate0(area, size);
+	chunk = dsa_get_address(area, pointer);
+	chunk->id = pg_atomic_fetch_add_u64(&graveyard->next_id, 1);
+	chunk->self = pointer;
+	chunk->next_dead = InvalidDsaPointer;
+	chunk->deletions = InvalidDsaPointer;
+	chunk->schema = InvalidDsaPointer;
+	chunk->nranges = nranges;
+	pg_atomic_init_u32(&chunk->pins, 0);
+	pg_atomic_init_u32(&chunk->xmax.outcome, GSTORE_UNSTAMPED);
+	gstore_hold_take(*hold, chunk);
+	return chunk;
+}
+
+void
+gstore_chunk_pin(GstoreChunk *chunk)
+{
+	uint32		before = pg_atomic_fetch_add_u32(&chunk->pins, 1);
+
+	Assert((before & GSTORE_CHUNK_UNLINKED) == 0);
+	(void) before;
+}
+
+void
+gstore_chunk_unpin(GstoreChunk *chunk)
+{
+	if (pg_atomic_fetch_sub_u32(&chunk->pins, 1) ==
+		(GSTORE_CHUNK_UNLINKED | 1))
+		bury(chunk);
+}
+
+void
+gstore_chunk_unpin_pointer(dsa_pointer chunk)
+{
+	gstore_chunk_unpin(dsa_get_address(gstore_dsa(), chunk));
+}
+
+void
+gstore_chunk_unlink(GstoreChunk *chunk)
+{
+	if (pg_atomic_fetch_or_u32(&chunk->pins, GSTORE_CHUNK_UNLINKED) == 0)
+		bury(chunk);
+}
+
+bool
+gstore_chunk_is_lost(const GstoreChunk *chunk)
+{
+	return !gstore_location_alive(chunk->location.device,
+								  chunk->location.epoch,
+								  chunk->location.kind);
+}
+
+bool
+gstore_graveyard_pop(GstoreLocation *location)
+{
+	dsa_area   *area = gstore_dsa();
+	dsa_pointer pointer;
+	dsa_pointer deletion;
+	GstoreChunk *chunk;
+	bool		taken = false;
+
+	/*
+	 * Others bury while we look, so the head may have moved on by the time
+	 * its struct is mapped, which must not happen under a spinlock.
+	 */
+	do
+	{
+		SpinLockAcquire(&graveyard->mutex);
+		pointer = graveyard->head;
+		SpinLockRelease(&graveyard->mutex);
+		if (!DsaPointerIsValid(pointer))
+			return false;
+
+		chunk = dsa_get_address(area, pointer);
+		SpinLockAcquire(&graveyard->mutex);
+		if (graveyard->head == pointer)
+		{
+			graveyard->head = chunk->next_dead;
+			taken = true;
+		}
+		SpinLockRelease(&graveyard->mutex);
+	} while (!taken);
+
+	*location = chunk->location;
+	for (deletion = chunk->deletions; DsaPointerIsValid(deletion);)
+	{
+		GstoreDeletion *vector = dsa_get_address(area, deletion);
+		dsa_pointer next = vector->next;
+
+		dsa_free(area, deletion);
+		deletion = next;
+	}
+	dsa_free(area, pointer);
+	return true;
+}

@@ -1,0 +1,107 @@
+/*
+ * chunk.h
+ *	  A chunk: rows of one table that came together, in one image, with the
+ *	  marks of who inserted and who deleted them.
+ *
+ * Life: created by a writer (or a merge) as its own, filled, published into
+ * its table's chunk list; read by scans that pin it; unlinked when nobody can
+ * see it any more (its transaction aborted, a merge replaced it, its table was
+ * dropped or truncated), and freed when the last pin goes.
+ *
+ * What may be touched when: an image, once published, is never written.  The
+ * stamps' outcomes are atomics.  xmax and deletions change under the table's
+ * lock, by its one writer (and by reclaim, which removes what no one sees).
+ */
+#ifndef GSTORE_CHUNK_H
+#define GSTORE_CHUNK_H
+
+#include "device/location.h"
+#include "request/hold.h"
+#include "store/catalog.h"
+#include "store/visibility.h"
+
+/* Rows that one command of one transaction inserted, in row order. */
+typedef struct GstoreRange
+{
+	GstoreStamp stamp;
+	uint32		rows;
+	uint32		padding;
+} GstoreRange;
+
+/*
+ * Rows of one chunk that one command of one transaction deleted: a sorted list
+ * of row numbers, or, where that would be larger, a bitmap over the chunk's
+ * rows (LSB first, 1 = deleted).  Never changes once it is linked, but for the
+ * stamp's outcome and next.
+ */
+typedef struct GstoreDeletion
+{
+	dsa_pointer self;
+	dsa_pointer next;			/* an older one, or InvalidDsaPointer; under
+								 * the table's lock */
+	GstoreStamp stamp;
+	uint32		rows;			/* rows it deletes */
+	bool		is_bitmap;
+	uint32		list[FLEXIBLE_ARRAY_MEMBER];	/* or the bitmap's bytes */
+} GstoreDeletion;
+
+typedef struct GstoreChunk
+{
+	uint64		id;				/* unique since server start */
+	dsa_pointer self;
+	dsa_pointer next_dead;		/* while in the graveyard; under its lock */
+	pg_atomic_uint32 pins;		/* count, and GSTORE_CHUNK_UNLINKED */
+	/* fixed once published */
+	uint8		format;			/* GstoreFormat */
+	int16		pinning;		/* device it belongs to */
+	uint32		rows;
+	uint64		first_row;		/* row address of its row 0 */
+	dsa_pointer schema;			/* GstoreSchemaStamp it was written with */
+	GstoreLocation location;
+	uint64		image_bytes;
+	/* under the table's lock */
+	GstoreStamp xmax;			/* all rows deleted (TRUNCATE, whole DELETE) */
+	dsa_pointer deletions;		/* newest GstoreDeletion */
+	uint32		nranges;
+	GstoreRange ranges[FLEXIBLE_ARRAY_MEMBER];
+} GstoreChunk;
+
+#define GSTORE_CHUNK_UNLINKED 0x80000000U
+
+extern Size gstore_chunk_shmem_size(void);
+extern void gstore_chunk_shmem_startup(void);
+
+/*
+ * A chunk that only the caller knows, held until it is published (the caller
+ * then forgets the hold) or an error frees it.  The nranges stamps and the
+ * location are for the caller to fill.
+ */
+extern GstoreChunk *gstore_chunk_create(uint32 nranges, GstoreHold **hold);
+
+/*
+ * Pin a linked chunk: under its table's lock.  Undone by unpin, which frees
+ * the chunk where it was the last pin of an unlinked one; any process may
+ * unpin, and no lock is needed.  Neither raises nor allocates.
+ */
+extern void gstore_chunk_pin(GstoreChunk *chunk);
+extern void gstore_chunk_unpin(GstoreChunk *chunk);
+extern void gstore_chunk_unpin_pointer(dsa_pointer chunk);
+
+/*
+ * It is in no table's list any more: freed now or by its last pin.  Under its
+ * table's lock, after it left the list.  Neither raises nor allocates.
+ */
+extern void gstore_chunk_unlink(GstoreChunk *chunk);
+
+/* Is its memory gone with its device? */
+extern bool gstore_chunk_is_lost(const GstoreChunk *chunk);
+
+/*
+ * The graveyard: freed chunks whose structs, and whose memory on a keeper-only
+ * device, wait for the keeper.  pop takes the next one, frees its struct, and
+ * returns true with the device memory to free (kind NONE: nothing to free);
+ * false when there is none.  Keeper only.
+ */
+extern bool gstore_graveyard_pop(GstoreLocation *location);
+
+#endif
