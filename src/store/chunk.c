@@ -124,6 +124,15 @@ gstore_chunk_unlink(GstoreChunk *chunk)
 }
 
 bool
+gstore_chunk_all_aborted(const GstoreChunk *chunk)
+{
+	for (uint32 i = 0; i < chunk->nranges; i++)
+		if (gstore_stamp_outcome(&chunk->ranges[i].stamp) != GSTORE_ABORTED)
+			return false;
+	return true;
+}
+
+bool
 gstore_chunk_is_lost(const GstoreChunk *chunk)
 {
 	return !gstore_location_alive(chunk->location.device,

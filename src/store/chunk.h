@@ -93,6 +93,9 @@ extern void gstore_chunk_unpin_pointer(dsa_pointer chunk);
  */
 extern void gstore_chunk_unlink(GstoreChunk *chunk);
 
+/* Did every insertion into it come to nothing? */
+extern bool gstore_chunk_all_aborted(const GstoreChunk *chunk);
+
 /* Is its memory gone with its device? */
 extern bool gstore_chunk_is_lost(const GstoreChunk *chunk);
 

@@ -1,0 +1,36 @@
+/*
+ * compat.h
+ *	  The differences between PostgreSQL 15, 16, 17, 18 and 19 that concern us,
+ *	  and nothing else.
+ */
+#ifndef GSTORE_COMPAT_H
+#define GSTORE_COMPAT_H
+
+#if PG_VERSION_NUM < 150000
+#error "gstore_fdw needs PostgreSQL 15 or later"
+#endif
+
+/* dshash_parameters got a copy function in 17. */
+#if PG_VERSION_NUM >= 170000
+#define GSTORE_DSHASH_COPY dshash_memcpy,
+#else
+#define GSTORE_DSHASH_COPY
+#endif
+
+/* CreateWaitEventSet's first argument is a resource owner since 17. */
+#if PG_VERSION_NUM >= 170000
+#define gstore_create_wait_event_set(nevents) \
+	CreateWaitEventSet(NULL, (nevents))
+#else
+#define gstore_create_wait_event_set(nevents) \
+	CreateWaitEventSet(CurrentMemoryContext, (nevents))
+#endif
+
+/* A process is known by its ProcNumber since 17. */
+#if PG_VERSION_NUM >= 170000
+#define gstore_my_procno() MyProcNumber
+#else
+#define gstore_my_procno() MyProc->pgprocno
+#endif
+
+#endif

@@ -1,0 +1,328 @@
+/*
+ * table.c
+ *	  The chunk list of a table; see table.h.
+ *
+ * Chunks are pinned under the table's lock in shared mode; what they look like
+ * to a snapshot is worked out after it is released.  That is safe because a
+ * pinned chunk keeps its deletion vectors (reclaim passes it over) and because
+ * vectors that are linked later are not seen by a snapshot taken earlier.
+ */
+#include "postgres.h"
+
+#include "port/pg_bitutils.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "store/table.h"
+#include "store/transaction.h"
+
+/* ---- adding ---- */
+
+/* Make room for one more chunk in the list; only the writer makes it grow. */
+static void
+reserve_place(GstoreTable *table)
+{
+	dsa_area   *area = gstore_dsa();
+	uint32		capacity = Max(16, table->capacity * 2);
+	dsa_pointer larger;
+	dsa_pointer smaller = table->chunks;
+
+	if (table->nchunks < table->capacity)
+		return;
+
+	larger = dsa_allocate_extended(area, capacity * sizeof(dsa_pointer),
+								   DSA_ALLOC_HUGE);
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	if (table->nchunks > 0)
+		memcpy(dsa_get_address(area, larger), dsa_get_address(area, smaller),
+			   table->nchunks * sizeof(dsa_pointer));
+	table->chunks = larger;
+	table->capacity = capacity;
+	LWLockRelease(&table->lock);
+	if (DsaPointerIsValid(smaller))
+		dsa_free(area, smaller);
+}
+
+void
+gstore_table_publish(GstoreTable *table, GstoreChunk *chunk, GstoreHold *hold,
+					 bool by_update, SubTransactionId subid)
+{
+	dsa_pointer *list;
+
+	if (table->next_row + chunk->rows > GSTORE_MAX_ROWS)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("the row addresses of foreign table \"%s\" are used up",
+						get_rel_name(table->key.table)),
+				 errhint("Create the table anew and copy its rows.")));
+	reserve_place(table);
+	gstore_transaction_reserve(chunk->nranges);
+
+	list = dsa_get_address(gstore_dsa(), table->chunks);
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	chunk->first_row = table->next_row;
+	table->next_row += chunk->rows;
+	list[table->nchunks++] = chunk->self;
+	table->revision++;
+	LWLockRelease(&table->lock);
+
+	for (uint32 i = 0; i < chunk->nranges; i++)
+		gstore_transaction_record(GSTORE_WRITE_INSERT, table, chunk,
+								  &chunk->ranges[i].stamp,
+								  chunk->ranges[i].rows, by_update, subid);
+	gstore_hold_forget(hold);
+}
+
+/* ---- what a snapshot sees ---- */
+
+static void
+release_set(void *what)
+{
+	GstoreSeenSet *set = what;
+
+	for (uint32 i = 0; i < set->npinned; i++)
+		gstore_chunk_unpin(set->chunks[i].chunk);
+	MemoryContextDelete(set->context);
+}
+
+/* Pin every chunk of the list, into an array with room for all of them. */
+static void
+pin_all(GstoreTable *table, GstoreSeenSet *set)
+{
+	dsa_area   *area = gstore_dsa();
+	uint32		room = 0;
+
+	for (;;)
+	{
+		uint32		needed = table->nchunks;
+		dsa_pointer *list;
+
+		if (needed > room)
+		{
+			Size		size;
+
+			room = needed + needed / 8;
+			size = room * sizeof(GstoreSeenChunk);
+			if (set->chunks != NULL)
+				pfree(set->chunks);
+			set->chunks = MemoryContextAllocHuge(set->context, size);
+		}
+
+		LWLockAcquire(&table->lock, LW_SHARED);
+		if (table->nchunks > room)
+		{
+			LWLockRelease(&table->lock);
+			continue;
+		}
+		if (table->nchunks > 0)
+		{
+			list = dsa_get_address(area, table->chunks);
+			while (set->npinned < table->nchunks)
+			{
+				GstoreSeenChunk *seen = &set->chunks[set->npinned];
+
+				seen->chunk = dsa_get_address(area, list[set->npinned]);
+				seen->deletions = seen->chunk->deletions;
+				seen->xmax = seen->chunk->xmax;
+				gstore_chunk_pin(seen->chunk);
+				set->npinned++;
+			}
+		}
+		LWLockRelease(&table->lock);
+		return;
+	}
+}
+
+static void
+hide_rows(uint8 *hidden, uint32 first, uint32 count)
+{
+	for (uint32 row = first; row < first + count; row++)
+		hidden[row / 8] |= 1 << (row % 8);
+}
+
+static void
+hide_deletion(uint8 *hidden, const GstoreDeletion *deletion, uint32 rows)
+{
+	if (deletion->is_bitmap)
+	{
+		const uint8 *bits = (const uint8 *) deletion->list;
+
+		for (uint32 i = 0; i < (rows + 7) / 8; i++)
+			hidden[i] |= bits[i];
+	}
+	else
+		for (uint32 i = 0; i < deletion->rows; i++)
+			hide_rows(hidden, deletion->list[i], 1);
+}
+
+/* Work out what the snapshot sees of one pinned chunk. */
+static void
+look_at(GstoreSeenSet *set, GstoreSeenChunk *seen, const GstoreSight *sight)
+{
+	dsa_area   *area = gstore_dsa();
+	GstoreChunk *chunk = seen->chunk;
+	Size		bytes = ((Size) chunk->rows + 7) / 8;
+	uint32		first = 0;
+	dsa_pointer pointer;
+
+	seen->seen_rows = 0;
+	seen->hidden = NULL;
+	if (gstore_stamp_seen(&seen->xmax, sight))
+		return;
+
+	for (uint32 i = 0; i < chunk->nranges; i++)
+	{
+		GstoreRange *range = &chunk->ranges[i];
+
+		if (gstore_stamp_seen(&range->stamp, sight))
+			seen->seen_rows += range->rows;
+		else if (chunk->nranges > 1)
+		{
+			if (seen->hidden == NULL)
+				seen->hidden = MemoryContextAllocZero(set->context, bytes);
+			hide_rows(seen->hidden, first, range->rows);
+		}
+		first += range->rows;
+	}
+	if (seen->seen_rows == 0)
+		return;
+
+	for (pointer = seen->deletions; DsaPointerIsValid(pointer);)
+	{
+		GstoreDeletion *deletion = dsa_get_address(area, pointer);
+
+		if (gstore_stamp_seen(&deletion->stamp, sight))
+		{
+			if (seen->hidden == NULL)
+				seen->hidden = MemoryContextAllocZero(set->context, bytes);
+			hide_deletion(seen->hidden, deletion, chunk->rows);
+		}
+		pointer = deletion->next;
+	}
+	if (seen->hidden != NULL)
+		seen->seen_rows = chunk->rows -
+			(uint32) pg_popcount((char *) seen->hidden, (int) bytes);
+}
+
+static void
+report_lost(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_IO_ERROR),
+			 errmsg("the rows of foreign table \"%s\" are lost",
+					get_rel_name(relid)),
+			 errdetail("The device that held them failed, or its keeper was restarted."),
+			 errhint("TRUNCATE the table and load it again.")));
+}
+
+GstoreSeenSet *
+gstore_seen_set_take(GstoreTable *table, Snapshot snapshot, Relation relation)
+{
+	MemoryContext context;
+	GstoreSeenSet *set;
+	GstoreHold *hold;
+	GstoreSight sight;
+
+	/* Not the query's: at an abort its memory goes before its pins. */
+	hold = gstore_hold_prepare("gstore_fdw chunk pins", release_set);
+	context = AllocSetContextCreate(TopMemoryContext, "gstore_fdw seen set",
+									ALLOCSET_SMALL_SIZES);
+	set = MemoryContextAllocZero(context, sizeof(GstoreSeenSet));
+	set->context = context;
+	set->hold = hold;
+	gstore_hold_take(hold, set);
+	if (table == NULL)
+		return set;
+
+	pin_all(table, set);
+	gstore_sight_init(&sight, snapshot, relation);
+	for (uint32 i = 0; i < set->npinned; i++)
+	{
+		GstoreSeenChunk seen = set->chunks[i];
+
+		look_at(set, &seen, &sight);
+		if (seen.seen_rows == 0)
+		{
+			if (seen.hidden != NULL)
+				pfree(seen.hidden);
+			continue;
+		}
+		if (gstore_chunk_is_lost(seen.chunk))
+			report_lost(table->key.table);
+		seen.stamp = dsa_get_address(gstore_dsa(), seen.chunk->schema);
+
+		/* Seen ones to the front; the others keep their pin behind them. */
+		set->chunks[i] = set->chunks[set->nchunks];
+		set->chunks[set->nchunks++] = seen;
+	}
+
+	/* What is not seen need not be kept. */
+	while (set->npinned > set->nchunks)
+		gstore_chunk_unpin(set->chunks[--set->npinned].chunk);
+	return set;
+}
+
+void
+gstore_seen_set_release(GstoreSeenSet *set)
+{
+	gstore_hold_release(set->hold);
+}
+
+/* ---- taking away, in transaction callbacks ---- */
+
+void
+gstore_table_unlink(GstoreTable *table, GstoreChunk *chunk)
+{
+	dsa_pointer *list;
+	uint32		i;
+
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	/* From the end: what a transaction takes back, it added last. */
+	list = dsa_get_address(gstore_dsa(), table->chunks);
+	for (i = table->nchunks; i > 0 && list[i - 1] != chunk->self; i--)
+		;
+	if (i > 0)
+	{
+		memmove(&list[i - 1], &list[i],
+				(table->nchunks - i) * sizeof(dsa_pointer));
+		table->nchunks--;
+		table->revision++;
+		gstore_chunk_unlink(chunk);
+	}
+	LWLockRelease(&table->lock);
+}
+
+void
+gstore_table_map(GstoreTable *table)
+{
+	dsa_area   *area = gstore_dsa();
+	dsa_pointer *list;
+
+	LWLockAcquire(&table->lock, LW_SHARED);
+	if (table->nchunks > 0)
+	{
+		list = dsa_get_address(area, table->chunks);
+		for (uint32 i = 0; i < table->nchunks; i++)
+			(void) dsa_get_address(area, list[i]);
+	}
+	LWLockRelease(&table->lock);
+}
+
+void
+gstore_table_drop(GstoreTable *table)
+{
+	dsa_area   *area = gstore_dsa();
+	dsa_pointer *list;
+
+	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
+	table->dropped = true;
+	if (table->nchunks > 0)
+	{
+		list = dsa_get_address(area, table->chunks);
+		for (uint32 i = 0; i < table->nchunks; i++)
+			gstore_chunk_unlink(dsa_get_address(area, list[i]));
+		table->nchunks = 0;
+	}
+	LWLockRelease(&table->lock);
+}
