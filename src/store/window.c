@@ -1,0 +1,308 @@
+/*
+ * window.c
+ *	  Walking the chunks of a set and binding their columns; see window.h.
+ *
+ * Two slots alternate: while the rows of one are read, the other's bytes are
+ * on their way from the device.
+ */
+#include "postgres.h"
+
+#include "utils/memutils.h"
+
+#include "request/view.h"
+#include "store/window.h"
+
+/* Bytes of row-wise data a window of a device chunk aims at. */
+#define WINDOW_BYTES (UINT64CONST(16) << 20)
+
+/* A window being fetched or read. */
+typedef struct Slot
+{
+	bool		filled;
+	GstoreWindow window;
+	GstoreView *view;			/* NULL: no bytes are needed */
+	int		   *nranges;		/* [ncolumns] */
+} Slot;
+
+struct GstoreWindowScan
+{
+	MemoryContext context;
+	GstoreSeenSet *set;
+	const GstoreTarget *target;
+	int			ncolumns;
+	AttrNumber *attnums;
+	GstoreAllocator allocator;
+	char	   *purpose;
+	GstoreByteRange *ranges;	/* [ncolumns * GSTORE_RANGES_PER_COLUMN] */
+	Slot		slots[2];
+	int			reading;		/* slot handed out last */
+
+	/* where the next window comes from */
+	uint32		next_chunk;
+	uint64		next_row;
+	uint64		rows_per_window;
+	GstoreImage *image;			/* of set->chunks[next_chunk], if opened */
+	const GstoreCodec *codec;
+	GstoreWindowStats stats;
+};
+
+GstoreWindowScan *
+gstore_windows_begin(GstoreSeenSet *set, const GstoreTarget *target,
+					 const AttrNumber *attnums, int ncolumns)
+{
+	GstoreWindowScan *scan = palloc0(sizeof(GstoreWindowScan));
+
+	scan->context = CurrentMemoryContext;
+	scan->set = set;
+	scan->target = target;
+	scan->ncolumns = ncolumns;
+	scan->attnums = palloc(Max(ncolumns, 1) * sizeof(AttrNumber));
+	memcpy(scan->attnums, attnums, ncolumns * sizeof(AttrNumber));
+	scan->allocator = gstore_context_allocator();
+	scan->purpose = psprintf("reading foreign table \"%s\"", target->relname);
+	scan->ranges = palloc(Max(ncolumns, 1) * GSTORE_RANGES_PER_COLUMN *
+						  sizeof(GstoreByteRange));
+	for (int i = 0; i < 2; i++)
+	{
+		scan->slots[i].window.columns =
+			palloc0(Max(ncolumns, 1) * sizeof(GstoreColumnView));
+		scan->slots[i].nranges = palloc0(Max(ncolumns, 1) * sizeof(int));
+	}
+	return scan;
+}
+
+const GstoreWindowStats *
+gstore_windows_stats(GstoreWindowScan *scan)
+{
+	return &scan->stats;
+}
+
+static void
+check_codec(GstoreWindowScan *scan, GstoreCodecStatus status,
+			const GstoreCodecError *error)
+{
+	if (unlikely(status != GSTORE_CODEC_OK))
+		gstore_codec_raise(status, error, scan->target->relname,
+						   scan->target->schema);
+}
+
+/* Is the column of today what the chunk was written with? */
+static void
+check_column(GstoreWindowScan *scan, const GstoreSchemaStamp *stamp,
+			 AttrNumber attnum)
+{
+	const GstoreColumn *now = &scan->target->schema->columns[attnum - 1];
+	const GstoreColumn *then = &stamp->schema.columns[attnum - 1];
+
+	if (now->typid != then->typid || now->attlen != then->attlen ||
+		scan->target->fingerprints[attnum - 1] !=
+		gstore_schema_fingerprints(stamp)[attnum - 1])
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the type of column \"%s\" of foreign table \"%s\" has changed since its rows were written",
+						now->name, scan->target->relname),
+				 errhint("Change the type back, or TRUNCATE the table and load it again.")));
+}
+
+static bool
+has_column(const GstoreSchemaStamp *stamp, AttrNumber attnum)
+{
+	return attnum <= stamp->schema.ncols &&
+		!stamp->schema.columns[attnum - 1].dropped;
+}
+
+/* Read and parse the header of the next chunk, and decide how to cut it. */
+static void
+open_image(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
+{
+	const GstoreChunk *chunk = seen->chunk;
+	const GstoreSchema *schema = &seen->stamp->schema;
+	GstoreByteRange range = {0, 0};
+	GstoreView *view;
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+
+	scan->codec = gstore_codec(chunk->format);
+	for (int i = 0; i < scan->ncolumns; i++)
+		if (has_column(seen->stamp, scan->attnums[i]))
+			check_column(scan, seen->stamp, scan->attnums[i]);
+
+	range.length = Min(scan->codec->header_bytes(schema), chunk->image_bytes);
+	view = gstore_view_open(chunk->location, chunk->self, &range, 1,
+							scan->purpose);
+	gstore_view_wait(view);
+	status = scan->codec->open(gstore_view_pointer(view, 0),
+							   chunk->image_bytes, schema, &scan->allocator,
+							   &scan->image, &error);
+	gstore_view_close(view);
+	check_codec(scan, status, &error);
+	if (scan->codec->rows(scan->image) != chunk->rows)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("a chunk of foreign table \"%s\" says it has %llu rows instead of %u",
+						scan->target->relname,
+						(unsigned long long) scan->codec->rows(scan->image),
+						chunk->rows),
+				 errhint("A program that mapped the exported memory may have overwritten it.")));
+
+	scan->rows_per_window = chunk->rows;
+	if (chunk->location.kind == GSTORE_LOCATION_DEVICE)
+	{
+		uint64		row_bytes = chunk->image_bytes / chunk->rows + 1;
+
+		/* A multiple of 64 rows keeps bitmaps and alignment simple. */
+		scan->rows_per_window =
+			Max(GSTORE_ALIGN(WINDOW_BYTES / row_bytes, 64), 4096);
+	}
+	scan->stats.chunks++;
+}
+
+static void
+close_image(GstoreWindowScan *scan)
+{
+	if (scan->image != NULL)
+		scan->codec->close(scan->image);
+	scan->image = NULL;
+}
+
+/* Bind the columns of a slot whose bytes have come. */
+static void
+bind_columns(GstoreWindowScan *scan, Slot *slot)
+{
+	const void *pointers[GSTORE_RANGES_PER_COLUMN];
+	GstoreWindow *window = &slot->window;
+	GstoreCodecError error;
+	int			range = 0;
+
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		GstoreColumnView *column = &window->columns[i];
+
+		if (!has_column(window->seen->stamp, scan->attnums[i]))
+		{
+			memset(column, 0, sizeof(*column));
+			column->encoding = GSTORE_ENCODING_ABSENT;
+			continue;
+		}
+		for (int j = 0; j < slot->nranges[i]; j++)
+			pointers[j] = gstore_view_pointer(slot->view, range++);
+		check_codec(scan,
+					window->codec->bind(scan->image, scan->attnums[i] - 1,
+										window->first, window->rows, pointers,
+										column, &error),
+					&error);
+	}
+}
+
+/*
+ * Send for the next window into a slot; false at the end.  Views outlive the
+ * image's parsed header, which is bound before it is closed.
+ */
+static bool
+fill_slot(GstoreWindowScan *scan, Slot *slot)
+{
+	const GstoreSeenChunk *seen;
+	GstoreWindow *window = &slot->window;
+	int			nranges = 0;
+
+	Assert(!slot->filled);
+	if (scan->next_chunk >= scan->set->nchunks)
+		return false;
+	seen = &scan->set->chunks[scan->next_chunk];
+	if (scan->ncolumns == 0)
+		scan->rows_per_window = seen->chunk->rows;
+	else if (scan->image == NULL)
+		open_image(scan, seen);
+
+	window->seen = seen;
+	window->codec = scan->codec;
+	window->first = scan->next_row;
+	window->rows = Min(scan->rows_per_window,
+					   seen->chunk->rows - scan->next_row);
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		slot->nranges[i] = 0;
+		if (has_column(seen->stamp, scan->attnums[i]))
+			slot->nranges[i] =
+				scan->codec->column_ranges(scan->image, scan->attnums[i] - 1,
+										   window->first, window->rows,
+										   &scan->ranges[nranges]);
+		nranges += slot->nranges[i];
+	}
+	for (int i = 0; i < nranges; i++)
+		scan->stats.bytes += scan->ranges[i].length;
+	slot->view = nranges == 0 ? NULL :
+		gstore_view_open(seen->chunk->location, seen->chunk->self,
+						 scan->ranges, nranges, scan->purpose);
+	slot->filled = true;
+
+	scan->next_row += window->rows;
+	return true;
+}
+
+static void
+empty_slot(Slot *slot)
+{
+	if (slot->filled && slot->view != NULL)
+		gstore_view_close(slot->view);
+	slot->view = NULL;
+	slot->filled = false;
+}
+
+/* The last window of a chunk was bound: on to the next chunk. */
+static void
+advance_chunk(GstoreWindowScan *scan)
+{
+	const GstoreSeenChunk *seen = &scan->set->chunks[scan->next_chunk];
+
+	if (scan->next_row >= seen->chunk->rows)
+	{
+		close_image(scan);
+		scan->next_chunk++;
+		scan->next_row = 0;
+	}
+}
+
+GstoreWindow *
+gstore_windows_next(GstoreWindowScan *scan)
+{
+	MemoryContext old = MemoryContextSwitchTo(scan->context);
+	Slot	   *current;
+	Slot	   *other;
+
+	empty_slot(&scan->slots[scan->reading]);
+	scan->reading = 1 - scan->reading;
+	current = &scan->slots[scan->reading];
+	other = &scan->slots[1 - scan->reading];
+
+	if (!current->filled && !fill_slot(scan, current))
+	{
+		MemoryContextSwitchTo(old);
+		return NULL;
+	}
+	if (current->view != NULL)
+		gstore_view_wait(current->view);
+	bind_columns(scan, current);
+	if (scan->next_row < current->window.seen->chunk->rows)
+		fill_slot(scan, other);
+	else
+		advance_chunk(scan);
+	MemoryContextSwitchTo(old);
+	return &current->window;
+}
+
+void
+gstore_windows_rewind(GstoreWindowScan *scan)
+{
+	empty_slot(&scan->slots[0]);
+	empty_slot(&scan->slots[1]);
+	close_image(scan);
+	scan->next_chunk = 0;
+	scan->next_row = 0;
+}
+
+void
+gstore_windows_end(GstoreWindowScan *scan)
+{
+	gstore_windows_rewind(scan);
+}

@@ -1,0 +1,50 @@
+/*
+ * window.h
+ *	  The columns of a table, window by window, as a snapshot sees them.
+ *
+ * A window is a run of rows of one chunk with some columns bound to memory.  In
+ * the arena it spans the chunk; on a device as many rows as a part of the
+ * staging area holds, and the next window is on its way while one is read.
+ */
+#ifndef GSTORE_WINDOW_H
+#define GSTORE_WINDOW_H
+
+#include "codec/codec.h"
+#include "store/table.h"
+#include "store/writer.h"
+
+typedef struct GstoreWindow
+{
+	const GstoreSeenChunk *seen;
+	const GstoreCodec *codec;	/* of the chunk */
+	uint64		first;			/* rows [first, first + rows) of the chunk */
+	uint64		rows;
+	GstoreColumnView *columns;	/* one per requested column, in order */
+} GstoreWindow;
+
+/* What was read so far, for EXPLAIN. */
+typedef struct GstoreWindowStats
+{
+	uint64		chunks;
+	uint64		bytes;			/* of images that were bound */
+} GstoreWindowStats;
+
+typedef struct GstoreWindowScan GstoreWindowScan;
+
+/*
+ * Read columns attnums[0 .. ncolumns - 1] of a set, which must live as long.
+ * target tells today's columns: a chunk whose column was of another type is
+ * refused with 55000 when it is reached; one that lacks the column reads as
+ * NULL.  Everything is in the current memory context and goes with it.
+ */
+extern GstoreWindowScan *gstore_windows_begin(GstoreSeenSet *set,
+											  const GstoreTarget *target,
+											  const AttrNumber *attnums,
+											  int ncolumns);
+/* The next window, NULL at the end.  The last one's memory is gone. */
+extern GstoreWindow *gstore_windows_next(GstoreWindowScan *scan);
+extern void gstore_windows_rewind(GstoreWindowScan *scan);
+extern void gstore_windows_end(GstoreWindowScan *scan);
+extern const GstoreWindowStats *gstore_windows_stats(GstoreWindowScan *scan);
+
+#endif
