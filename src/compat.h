@@ -33,4 +33,22 @@
 #define gstore_my_procno() MyProc->pgprocno
 #endif
 
+/* create_foreignscan_path: the clauses of a join since 17, the count of
+ * disabled nodes since 18. */
+#if PG_VERSION_NUM >= 180000
+#define gstore_create_foreignscan_path(root, rel, target, rows, startup, \
+									   total, pathkeys, outer, subpath, \
+									   fdw_private) \
+	create_foreignscan_path(root, rel, target, rows, 0, startup, total, \
+							pathkeys, outer, subpath, NIL, fdw_private)
+#elif PG_VERSION_NUM >= 170000
+#define gstore_create_foreignscan_path(root, rel, target, rows, startup, \
+									   total, pathkeys, outer, subpath, \
+									   fdw_private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, \
+							pathkeys, outer, subpath, NIL, fdw_private)
+#else
+#define gstore_create_foreignscan_path create_foreignscan_path
+#endif
+
 #endif

@@ -12,6 +12,7 @@
 #include "access/table.h"
 #include "access/toast_compression.h"
 #include "access/tupdesc.h"
+#include "catalog/pg_type.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
@@ -20,6 +21,7 @@
 
 #include "fdw/columns.h"
 #include "fdw/options.h"
+#include "store/schema.h"
 
 static uint64 type_fingerprint(Oid type, int32 typmod);
 

@@ -1,0 +1,103 @@
+/*
+ * plan.c
+ *	  Row counts, costs and plans of foreign scans.  Must never reach a device.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "fdw/plan.h"
+#include "fdw/routine.h"
+#include "store/estimate.h"
+
+/*
+ * A row read from columns costs a part of what a heap tuple costs, which has
+ * to be found on a page, checked for visibility and deformed.
+ */
+#define ROW_COST_FACTOR 0.5
+
+static void
+get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	GstoreTableSize size = gstore_table_size(gstore_table_find(relid));
+
+	/* Exact, and never "unknown": an empty table is known to be empty. */
+	baserel->tuples = size.live;
+	baserel->pages = (size.bytes + BLCKSZ - 1) / BLCKSZ;
+	set_baserel_size_estimates(root, baserel);
+}
+
+static void
+get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
+{
+	Cost		startup = baserel->baserestrictcost.startup +
+		baserel->reltarget->cost.startup;
+	Cost		total = startup +
+		baserel->tuples * (cpu_tuple_cost * ROW_COST_FACTOR +
+						   baserel->baserestrictcost.per_tuple) +
+		baserel->rows * baserel->reltarget->cost.per_tuple;
+
+	(void) relid;
+	add_path(baserel, (Path *)
+			 gstore_create_foreignscan_path(root, baserel, NULL,
+											baserel->rows, startup, total,
+											NIL, baserel->lateral_relids,
+											NULL, NIL));
+}
+
+/* Attribute numbers that target list and conditions use, in order. */
+static List *
+used_columns(RelOptInfo *baserel, Oid relid, List *tlist, List *clauses,
+			 bool *row_address)
+{
+	Bitmapset  *used = NULL;
+	List	   *columns = NIL;
+	bool		whole_row;
+
+	(void) relid;
+	pull_varattnos((Node *) tlist, baserel->relid, &used);
+	pull_varattnos((Node *) clauses, baserel->relid, &used);
+	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+	*row_address =
+		bms_is_member(SelfItemPointerAttributeNumber -
+					  FirstLowInvalidHeapAttributeNumber, used);
+	for (AttrNumber attnum = 1; attnum <= baserel->max_attr; attnum++)
+		if (whole_row ||
+			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used))
+			columns = lappend_int(columns, attnum);
+	bms_free(used);
+	return columns;
+}
+
+static ForeignScan *
+get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
+		 ForeignPath *best_path, List *tlist, List *scan_clauses,
+		 Plan *outer_plan)
+{
+	List	   *clauses = extract_actual_clauses(scan_clauses, false);
+	bool		row_address;
+	List	   *columns = used_columns(baserel, relid, tlist, clauses,
+									   &row_address);
+
+	(void) root;
+	(void) best_path;
+	return make_foreignscan(tlist, clauses, baserel->relid, NIL,
+							list_make2(columns, makeBoolean(row_address)),
+							NIL, NIL, outer_plan);
+}
+
+void
+gstore_plan_callbacks(FdwRoutine *routine)
+{
+	routine->GetForeignRelSize = get_rel_size;
+	routine->GetForeignPaths = get_paths;
+	routine->GetForeignPlan = get_plan;
+}

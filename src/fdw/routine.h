@@ -1,0 +1,17 @@
+/*
+ * routine.h
+ *	  The callbacks that make up the FdwRoutine, by the file that has them.
+ */
+#ifndef GSTORE_ROUTINE_H
+#define GSTORE_ROUTINE_H
+
+#include "foreign/fdwapi.h"
+
+/* plan.c */
+extern void gstore_plan_callbacks(FdwRoutine *routine);
+/* scan.c */
+extern void gstore_scan_callbacks(FdwRoutine *routine);
+/* modify.c */
+extern void gstore_modify_callbacks(FdwRoutine *routine);
+
+#endif

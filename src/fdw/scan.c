@@ -1,0 +1,269 @@
+/*
+ * scan.c
+ *	  Row by row out of column windows: the executor's side of a foreign scan.
+ *
+ * Columns are decoded in batches of GSTORE_BATCH_ROWS into arrays of Datums;
+ * by-reference values point into the pinned memory of the window.  Memory: the
+ * batch arrays, 9 bytes for each row and column read.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "storage/predicate.h"
+#include "utils/rel.h"
+
+#include "compat.h"
+#include "fdw/columns.h"
+#include "fdw/plan.h"
+#include "fdw/routine.h"
+#include "fdw/rowaddress.h"
+#include "fdw/statement.h"
+#include "store/estimate.h"
+#include "store/window.h"
+
+/* Bytes of decode scratch a column needs; see codec.h. */
+#define SCRATCH_BYTES (GSTORE_BATCH_ROWS * 16)
+
+typedef struct ScanState
+{
+	Relation	relation;
+	GstoreTarget *target;
+	Snapshot	snapshot;
+	bool		is_target;		/* the statement changes or locks it */
+	bool		row_address;	/* fill in the ctid */
+	int			ncolumns;
+	AttrNumber *attnums;		/* [ncolumns] */
+
+	GstoreSeenSet *set;			/* NULL until the first row is asked for */
+	GstoreWindowScan *windows;
+	GstoreWindow *window;		/* NULL before the first and after the last */
+	uint64		row;			/* next row of the window */
+	uint64		batch_first;	/* rows of the window that are decoded */
+	uint64		batch_end;
+	Datum	  **values;			/* [ncolumns][GSTORE_BATCH_ROWS] */
+	bool	  **nulls;
+	char	  **scratch;
+} ScanState;
+
+/* ---- begin ---- */
+
+static void
+begin_scan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List	   *columns = list_nth(plan->fdw_private, GSTORE_SCAN_COLUMNS);
+	ScanState  *state = palloc0(sizeof(ScanState));
+	ListCell   *cell;
+
+	node->fdw_state = state;
+	state->relation = node->ss.ss_currentRelation;
+	state->row_address = boolVal(list_nth(plan->fdw_private,
+										  GSTORE_SCAN_ROW_ADDRESS));
+	state->attnums = palloc(Max(1, list_length(columns)) *
+							sizeof(AttrNumber));
+	foreach(cell, columns)
+	{
+		AttrNumber	attnum = lfirst_int(cell);
+
+		if (!TupleDescAttr(RelationGetDescr(state->relation),
+						   attnum - 1)->attisdropped)
+			state->attnums[state->ncolumns++] = attnum;
+	}
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+
+	state->target = gstore_target(state->relation);
+	state->snapshot = node->ss.ps.state->es_snapshot;
+	state->is_target = gstore_statement_target(node->ss.ps.state,
+											   plan->scan.scanrelid,
+											   &state->snapshot);
+}
+
+static void
+allocate_batch(ScanState *state)
+{
+	int			n = Max(1, state->ncolumns);
+
+	state->values = palloc(n * sizeof(Datum *));
+	state->nulls = palloc(n * sizeof(bool *));
+	state->scratch = palloc(n * sizeof(char *));
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		state->values[i] = palloc(GSTORE_BATCH_ROWS * sizeof(Datum));
+		state->nulls[i] = palloc(GSTORE_BATCH_ROWS * sizeof(bool));
+		state->scratch[i] = palloc(SCRATCH_BYTES);
+	}
+}
+
+/* Look at the table at last: what this transaction has staged becomes chunks,
+ * and what the snapshot sees is pinned. */
+static void
+take_set(ForeignScanState *node)
+{
+	ScanState  *state = node->fdw_state;
+	EState	   *estate = node->ss.ps.state;
+	Oid			relid = RelationGetRelid(state->relation);
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	gstore_writers_flush(relid);
+	PredicateLockRelation(state->relation, state->snapshot);
+	state->set = gstore_seen_set_take(gstore_table_find(relid),
+									  state->snapshot, state->relation);
+	if (state->is_target)
+		gstore_statement_keep_set(estate, relid, state->set, state->snapshot);
+	state->windows = gstore_windows_begin(state->set, state->target,
+										  state->attnums, state->ncolumns);
+	allocate_batch(state);
+
+	/* What is not read is NULL, once and for all. */
+	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
+		slot->tts_isnull[i] = true;
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- rows ---- */
+
+/* Decode the next batch of the window, or of the next one; false at the end. */
+static bool
+next_batch(ScanState *state)
+{
+	GstoreCodecError error;
+	GstoreWindow *window = state->window;
+	uint64		count;
+
+	if (window == NULL || state->batch_end >= window->rows)
+	{
+		CHECK_FOR_INTERRUPTS();
+		window = state->window = gstore_windows_next(state->windows);
+		if (window == NULL)
+			return false;
+		state->batch_end = 0;
+	}
+
+	state->row = state->batch_first = state->batch_end;
+	count = Min(GSTORE_BATCH_ROWS, window->rows - state->batch_first);
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		GstoreCodecStatus status =
+			window->codec->decode(&window->columns[i], state->batch_first,
+								  count, state->values[i], state->nulls[i],
+								  state->scratch[i], &error);
+
+		if (unlikely(status != GSTORE_CODEC_OK))
+		{
+			error.column = state->attnums[i] - 1;
+			gstore_codec_raise(status, &error, state->target->relname,
+							   state->target->schema);
+		}
+	}
+	state->batch_end = state->batch_first + count;
+	return true;
+}
+
+static inline bool
+is_hidden(const GstoreWindow *window, uint64 row)
+{
+	const uint8 *hidden = window->seen->hidden;
+	uint64		bit = window->first + row;
+
+	return hidden != NULL && (hidden[bit / 8] & (1 << (bit % 8))) != 0;
+}
+
+static TupleTableSlot *
+iterate_scan(ForeignScanState *node)
+{
+	ScanState  *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	uint64		row;
+
+	if (unlikely(state->set == NULL))
+		take_set(node);
+
+	ExecClearTuple(slot);
+	do
+	{
+		if (unlikely(state->window == NULL ||
+					 state->row >= state->batch_end) &&
+			!next_batch(state))
+			return slot;
+		row = state->row++;
+	} while (is_hidden(state->window, row));
+
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		int			to = state->attnums[i] - 1;
+		uint64		from = row - state->batch_first;
+
+		slot->tts_values[to] = state->values[i][from];
+		slot->tts_isnull[to] = state->nulls[i][from];
+	}
+	ExecStoreVirtualTuple(slot);
+	if (state->row_address)
+		gstore_row_address_to_tid(state->window->seen->chunk->first_row +
+								  state->window->first + row,
+								  &slot->tts_tid);
+	return slot;
+}
+
+static void
+rescan(ForeignScanState *node)
+{
+	ScanState  *state = node->fdw_state;
+
+	if (state->windows != NULL)
+		gstore_windows_rewind(state->windows);
+	state->window = NULL;
+	state->row = state->batch_end = 0;
+}
+
+static void
+end_scan(ForeignScanState *node)
+{
+	ScanState  *state = node->fdw_state;
+
+	if (state == NULL)
+		return;
+	if (state->windows != NULL)
+		gstore_windows_end(state->windows);
+	if (state->set != NULL)
+		gstore_seen_set_release(state->set);
+	if (state->is_target)
+		gstore_statement_end_scan(node->ss.ps.state);
+}
+
+/* ---- EXPLAIN ---- */
+
+static void
+explain_scan(ForeignScanState *node, ExplainState *es)
+{
+	ScanState  *state = node->fdw_state;
+	GstoreTable *table = gstore_table_find(RelationGetRelid(state->relation));
+	GstoreTableSize size = gstore_table_size(table);
+
+	ExplainPropertyInteger("Device", NULL,
+						   gstore_target(state->relation)->pinning, es);
+	ExplainPropertyInteger("Chunks", NULL, size.chunks, es);
+	ExplainPropertyInteger("Rows Stored", NULL, size.live, es);
+	if (es->verbose)
+		ExplainPropertyInteger("Columns Read", NULL, state->ncolumns, es);
+	if (es->analyze && state->windows != NULL)
+	{
+		const GstoreWindowStats *stats = gstore_windows_stats(state->windows);
+
+		ExplainPropertyInteger("Chunks Read", NULL, stats->chunks, es);
+		ExplainPropertyInteger("Bytes Read", NULL, stats->bytes, es);
+	}
+}
+
+void
+gstore_scan_callbacks(FdwRoutine *routine)
+{
+	routine->BeginForeignScan = begin_scan;
+	routine->IterateForeignScan = iterate_scan;
+	routine->ReScanForeignScan = rescan;
+	routine->EndForeignScan = end_scan;
+	routine->ExplainForeignScan = explain_scan;
+}
