@@ -11,6 +11,7 @@
 #include "access/sysattr.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "storage/predicate.h"
 #include "utils/rel.h"
 
@@ -21,12 +22,13 @@
 #include "fdw/rowaddress.h"
 #include "fdw/statement.h"
 #include "store/estimate.h"
+#include "store/pending.h"
 #include "store/window.h"
 
 /* Bytes of decode scratch a column needs; see codec.h. */
 #define SCRATCH_BYTES (GSTORE_BATCH_ROWS * 16)
 
-typedef struct ScanState
+typedef struct GstoreScanState
 {
 	Relation	relation;
 	GstoreTarget *target;
@@ -45,7 +47,7 @@ typedef struct ScanState
 	Datum	  **values;			/* [ncolumns][GSTORE_BATCH_ROWS] */
 	bool	  **nulls;
 	char	  **scratch;
-} ScanState;
+} GstoreScanState;
 
 /* ---- begin ---- */
 
@@ -54,7 +56,7 @@ begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	List	   *columns = list_nth(plan->fdw_private, GSTORE_SCAN_COLUMNS);
-	ScanState  *state = palloc0(sizeof(ScanState));
+	GstoreScanState  *state = palloc0(sizeof(GstoreScanState));
 	ListCell   *cell;
 
 	node->fdw_state = state;
@@ -82,7 +84,7 @@ begin_scan(ForeignScanState *node, int eflags)
 }
 
 static void
-allocate_batch(ScanState *state)
+allocate_batch(GstoreScanState *state)
 {
 	int			n = Max(1, state->ncolumns);
 
@@ -102,13 +104,13 @@ allocate_batch(ScanState *state)
 static void
 take_set(ForeignScanState *node)
 {
-	ScanState  *state = node->fdw_state;
+	GstoreScanState  *state = node->fdw_state;
 	EState	   *estate = node->ss.ps.state;
 	Oid			relid = RelationGetRelid(state->relation);
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
-	gstore_writers_flush(relid);
+	gstore_pending_flush(relid);
 	PredicateLockRelation(state->relation, state->snapshot);
 	state->set = gstore_seen_set_take(gstore_table_find(relid),
 									  state->snapshot, state->relation);
@@ -128,7 +130,7 @@ take_set(ForeignScanState *node)
 
 /* Decode the next batch of the window, or of the next one; false at the end. */
 static bool
-next_batch(ScanState *state)
+next_batch(GstoreScanState *state)
 {
 	GstoreCodecError error;
 	GstoreWindow *window = state->window;
@@ -175,7 +177,7 @@ is_hidden(const GstoreWindow *window, uint64 row)
 static TupleTableSlot *
 iterate_scan(ForeignScanState *node)
 {
-	ScanState  *state = node->fdw_state;
+	GstoreScanState  *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	uint64		row;
 
@@ -211,7 +213,7 @@ iterate_scan(ForeignScanState *node)
 static void
 rescan(ForeignScanState *node)
 {
-	ScanState  *state = node->fdw_state;
+	GstoreScanState  *state = node->fdw_state;
 
 	if (state->windows != NULL)
 		gstore_windows_rewind(state->windows);
@@ -222,7 +224,7 @@ rescan(ForeignScanState *node)
 static void
 end_scan(ForeignScanState *node)
 {
-	ScanState  *state = node->fdw_state;
+	GstoreScanState  *state = node->fdw_state;
 
 	if (state == NULL)
 		return;
@@ -239,7 +241,7 @@ end_scan(ForeignScanState *node)
 static void
 explain_scan(ForeignScanState *node, ExplainState *es)
 {
-	ScanState  *state = node->fdw_state;
+	GstoreScanState  *state = node->fdw_state;
 	GstoreTable *table = gstore_table_find(RelationGetRelid(state->relation));
 	GstoreTableSize size = gstore_table_size(table);
 

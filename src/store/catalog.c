@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "lib/dshash.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
@@ -151,14 +152,28 @@ key_of(Oid relid)
 	return key;
 }
 
+/* A standby has none of its primary's rows: no answer, not an empty one. */
+static void
+refuse_recovery(void)
+{
+	if (RecoveryInProgress())
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("gstore_fdw tables cannot be used during recovery"),
+				 errdetail("Their rows live in memory of the primary server only."),
+				 errhint("Use them on the primary, or load them after promotion.")));
+}
+
 GstoreTable *
 gstore_table_find(Oid relid)
 {
 	dsa_area   *dsa = gstore_dsa();
 	GstoreTableKey key = key_of(relid);
-	CatalogEntry *entry = dshash_find(tables, &key, false);
+	CatalogEntry *entry;
 	GstoreTable *table = NULL;
 
+	refuse_recovery();
+	entry = dshash_find(tables, &key, false);
 	if (entry != NULL)
 	{
 		table = dsa_get_address(dsa, entry->table);

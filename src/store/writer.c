@@ -9,20 +9,18 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "lib/ilist.h"
 #include "utils/memutils.h"
 
 #include "fault.h"
 #include "guc.h"
 #include "request/view.h"
+#include "store/pending.h"
 #include "store/table.h"
 #include "store/writer.h"
 
 struct GstoreWriter
 {
-	dlist_node	node;			/* in open_writers */
-	MemoryContextCallback forget;
-	MemoryContext context;
+	GstorePending pending;
 	const GstoreTarget *target;
 	GstoreAllocator allocator;
 	GstoreBuilder *builder;
@@ -33,9 +31,6 @@ struct GstoreWriter
 	SubTransactionId subid;
 	char	   *purpose;		/* for error messages */
 };
-
-/* Writers that may hold staged rows. */
-static dlist_head open_writers = DLIST_STATIC_INIT(open_writers);
 
 /* ---- the codec's memory and errors ---- */
 
@@ -96,11 +91,9 @@ gstore_codec_raise(GstoreCodecStatus status, const GstoreCodecError *error,
 /* ---- writers ---- */
 
 static void
-forget_writer(void *arg)
+flush_pending(void *state)
 {
-	GstoreWriter *writer = arg;
-
-	dlist_delete(&writer->node);
+	gstore_writer_flush(state);
 }
 
 GstoreWriter *
@@ -112,7 +105,6 @@ gstore_writer_begin(const GstoreTarget *target, bool by_update)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	GstoreWriter *writer = palloc0(sizeof(GstoreWriter));
 
-	writer->context = context;
 	writer->target = target;
 	writer->by_update = by_update;
 	writer->chunk_bytes = (uint64) gstore_guc_chunk_size * 1024;
@@ -121,12 +113,9 @@ gstore_writer_begin(const GstoreTarget *target, bool by_update)
 	writer->purpose = psprintf("writing foreign table \"%s\"",
 							   target->relname);
 	writer->allocator = gstore_context_allocator();
+	gstore_pending_add(&writer->pending, target->relid, flush_pending,
+					   writer);
 	MemoryContextSwitchTo(old);
-
-	dlist_push_tail(&open_writers, &writer->node);
-	writer->forget.func = forget_writer;
-	writer->forget.arg = writer;
-	MemoryContextRegisterResetCallback(context, &writer->forget);
 	return writer;
 }
 
@@ -200,18 +189,4 @@ gstore_writer_flush(GstoreWriter *writer)
 						 writer->subid);
 	GSTORE_FAULT_POINT("writer-after-publish");
 	codec->builder_reset(writer->builder);
-}
-
-void
-gstore_writers_flush(Oid relid)
-{
-	dlist_iter	iter;
-
-	dlist_foreach(iter, &open_writers)
-	{
-		GstoreWriter *writer = dlist_container(GstoreWriter, node, iter.cur);
-
-		if (writer->target->relid == relid)
-			gstore_writer_flush(writer);
-	}
 }

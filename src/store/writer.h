@@ -40,9 +40,6 @@ extern void gstore_writer_append(GstoreWriter *writer,
 /* Flush the rest.  The writer can be used on. */
 extern void gstore_writer_flush(GstoreWriter *writer);
 
-/* Flush whatever writers of this backend have staged for a table. */
-extern void gstore_writers_flush(Oid relid);
-
 /* Raise what a codec reports, with the SQLSTATE of its class. */
 extern void gstore_codec_raise(GstoreCodecStatus status,
 							   const GstoreCodecError *error,

@@ -1,0 +1,304 @@
+/*
+ * modify.c
+ *	  INSERT, UPDATE, DELETE, TRUNCATE and COPY as the executor calls them.
+ *
+ * Core enforces neither NOT NULL nor CHECK nor partition bounds on foreign
+ * tables, because it takes them for promises about data elsewhere.  Here we
+ * are the storage, so they are checked.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/planmain.h"
+#include "parser/parsetree.h"
+#include "storage/predicate.h"
+#include "utils/rel.h"
+
+#include "fdw/columns.h"
+#include "fdw/routine.h"
+#include "fdw/rowaddress.h"
+#include "fdw/statement.h"
+#include "store/deleter.h"
+#include "store/writer.h"
+
+typedef struct ModifyState
+{
+	GstoreTarget *target;
+	GstoreWriter *writer;		/* INSERT, UPDATE */
+	GstoreDeleter *deleter;		/* UPDATE, DELETE; made with the first row */
+	AttrNumber	row_attno;		/* of the junk attribute "ctid" */
+	bool		by_update;
+	int			nvarlena;
+	int		   *varlena;		/* [nvarlena] indexes of varlena columns */
+	Datum	   *values;			/* [natts] flattened row */
+} ModifyState;
+
+/* ---- planning ---- */
+
+static int
+is_updatable(Relation relation)
+{
+	(void) relation;
+	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
+}
+
+/* The row's address, and for RETURNING the row that a DELETE takes away. */
+static void
+add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
+				   Relation relation)
+{
+	Var		   *address = makeVar(rtindex, SelfItemPointerAttributeNumber,
+								  TIDOID, -1, InvalidOid, 0);
+
+	(void) relation;
+	add_row_identity_var(root, address, rtindex, "ctid");
+	if (root->parse->commandType == CMD_DELETE &&
+		root->parse->returningList != NIL)
+		add_row_identity_var(root, makeWholeRowVar(rte, rtindex, 0, false),
+							 rtindex, "wholerow");
+}
+
+/* ---- begin and end ---- */
+
+static ModifyState *
+begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
+{
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	Relation	relation = rinfo->ri_RelationDesc;
+	TupleDesc	desc = RelationGetDescr(relation);
+	ModifyState *state = palloc0(sizeof(ModifyState));
+
+	gstore_lock_for_writing(RelationGetRelid(relation));
+	CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
+	state->target = gstore_target(relation);
+	state->by_update = command == CMD_UPDATE;
+	if (command != CMD_DELETE)
+		state->writer = gstore_writer_begin(state->target, state->by_update);
+	state->values = palloc(Max(1, desc->natts) * sizeof(Datum));
+	state->varlena = palloc(Max(1, desc->natts) * sizeof(int));
+	for (int i = 0; i < desc->natts; i++)
+		if (TupleDescAttr(desc, i)->attlen == -1 &&
+			!TupleDescAttr(desc, i)->attisdropped)
+			state->varlena[state->nvarlena++] = i;
+	rinfo->ri_FdwState = state;
+	MemoryContextSwitchTo(old);
+	return state;
+}
+
+static void
+begin_modify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
+			 List *fdw_private, int subplan_index, int eflags)
+{
+	EState	   *estate = mtstate->ps.state;
+	ModifyState *state;
+
+	(void) fdw_private;
+	(void) subplan_index;
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+
+	state = begin(estate, rinfo, mtstate->operation);
+	if (mtstate->operation != CMD_INSERT)
+		state->row_attno =
+			ExecFindJunkAttributeInTlist(outerPlanState(mtstate)->plan->targetlist,
+										 "ctid");
+}
+
+/* COPY, and rows that are routed to a partition: which may be one that the
+ * same UPDATE changes, and then has its state already. */
+static void
+begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
+{
+	if (rinfo->ri_FdwState == NULL)
+		begin(mtstate->ps.state, rinfo, CMD_INSERT);
+}
+
+static void
+end_modify(EState *estate, ResultRelInfo *rinfo)
+{
+	ModifyState *state = rinfo->ri_FdwState;
+
+	(void) estate;
+	if (state == NULL)
+		return;
+	if (state->deleter != NULL)
+		gstore_deleter_flush(state->deleter);
+	if (state->writer != NULL)
+		gstore_writer_flush(state->writer);
+}
+
+/* ---- rows ---- */
+
+static void
+check_constraints(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
+{
+	Relation	relation = rinfo->ri_RelationDesc;
+
+	if (RelationGetDescr(relation)->constr != NULL)
+		ExecConstraints(rinfo, slot, estate);
+	if (relation->rd_rel->relispartition)
+		ExecPartitionCheck(rinfo, slot, estate, true);
+}
+
+static void
+append_row(EState *estate, ModifyState *state, TupleTableSlot *slot)
+{
+	Datum	   *values = slot->tts_values;
+	bool		copied = false;
+
+	slot_getallattrs(slot);
+	for (int i = 0; i < state->nvarlena; i++)
+	{
+		int			column = state->varlena[i];
+		struct varlena *value;
+
+		if (slot->tts_isnull[column])
+			continue;
+		value = (struct varlena *) DatumGetPointer(slot->tts_values[column]);
+		if (likely(!VARATT_IS_EXTERNAL(value) &&
+				   !VARATT_IS_COMPRESSED(value)))
+			continue;
+
+		if (!copied)
+		{
+			values = state->values;
+			memcpy(values, slot->tts_values,
+				   slot->tts_tupleDescriptor->natts * sizeof(Datum));
+			copied = true;
+		}
+		{
+			MemoryContext old =
+				MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
+
+			values[column] = gstore_flatten(slot->tts_values[column]);
+			MemoryContextSwitchTo(old);
+		}
+	}
+	gstore_writer_append(state->writer, (const GstoreValue *) values,
+						 slot->tts_isnull);
+}
+
+static TupleTableSlot *
+exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+			TupleTableSlot *plan_slot)
+{
+	(void) plan_slot;
+	check_constraints(estate, rinfo, slot);
+	append_row(estate, rinfo->ri_FdwState, slot);
+	return slot;
+}
+
+/* Delete the row that a plan's row names; false: pass it over. */
+static bool
+delete_old(EState *estate, ModifyState *state, TupleTableSlot *plan_slot)
+{
+	bool		isnull;
+	Datum		tid = ExecGetJunkAttribute(plan_slot, state->row_attno,
+										   &isnull);
+
+	if (isnull)
+		elog(ERROR, "ctid is NULL");
+	if (state->deleter == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+		Snapshot	snapshot;
+		GstoreSeenSet *set = gstore_statement_find_set(estate,
+													   state->target->relid,
+													   &snapshot);
+
+		if (set == NULL)
+			elog(ERROR, "foreign table \"%s\" was not scanned",
+				 state->target->relname);
+		state->deleter = gstore_deleter_begin(state->target, set, snapshot,
+											  state->by_update);
+		MemoryContextSwitchTo(old);
+	}
+	return gstore_deleter_add(state->deleter,
+							  gstore_tid_to_row_address((ItemPointer)
+														DatumGetPointer(tid)));
+}
+
+static TupleTableSlot *
+exec_update(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+			TupleTableSlot *plan_slot)
+{
+	ModifyState *state = rinfo->ri_FdwState;
+
+	check_constraints(estate, rinfo, slot);
+	if (!delete_old(estate, state, plan_slot))
+		return NULL;
+	append_row(estate, state, slot);
+	return slot;
+}
+
+/* The slot is to hold the deleted row, if anyone wants to see it. */
+static void
+store_old_row(ResultRelInfo *rinfo, TupleTableSlot *slot,
+			  TupleTableSlot *plan_slot)
+{
+	HeapTupleData tuple;
+	bool		isnull;
+	Datum		row;
+
+	if (!AttributeNumberIsValid(rinfo->ri_RowIdAttNo))
+		return;
+	row = ExecGetJunkAttribute(plan_slot, rinfo->ri_RowIdAttNo, &isnull);
+	if (isnull)
+		return;
+	tuple.t_data = DatumGetHeapTupleHeader(row);
+	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = RelationGetRelid(rinfo->ri_RelationDesc);
+	ExecForceStoreHeapTuple(&tuple, slot, false);
+}
+
+static TupleTableSlot *
+exec_delete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
+			TupleTableSlot *plan_slot)
+{
+	if (!delete_old(estate, rinfo->ri_FdwState, plan_slot))
+		return NULL;
+	store_old_row(rinfo, slot, plan_slot);
+	return slot;
+}
+
+/* ---- TRUNCATE ---- */
+
+/* Core holds ACCESS EXCLUSIVE, has checked privileges, looked after CASCADE,
+ * and restarts the sequences. */
+static void
+exec_truncate(List *relations, DropBehavior behavior, bool restart_seqs)
+{
+	ListCell   *cell;
+
+	(void) behavior;
+	(void) restart_seqs;
+	foreach(cell, relations)
+	{
+		Relation	relation = lfirst(cell);
+
+		CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
+		gstore_delete_all(RelationGetRelid(relation));
+	}
+}
+
+void
+gstore_modify_callbacks(FdwRoutine *routine)
+{
+	routine->IsForeignRelUpdatable = is_updatable;
+	routine->AddForeignUpdateTargets = add_update_targets;
+	routine->BeginForeignModify = begin_modify;
+	routine->ExecForeignInsert = exec_insert;
+	routine->ExecForeignUpdate = exec_update;
+	routine->ExecForeignDelete = exec_delete;
+	routine->EndForeignModify = end_modify;
+	routine->BeginForeignInsert = begin_insert;
+	routine->EndForeignInsert = end_modify;
+	routine->ExecForeignTruncate = exec_truncate;
+}
