@@ -126,16 +126,28 @@ count_write(const Write *write)
 								write->rows);
 }
 
+/*
+ * What the transaction deleted for good goes at once: mostly nobody else is
+ * looking any more.  Only after every outcome is recorded, since stamps go with
+ * their chunks.
+ */
 static void
-commit_write(Write *write)
+unlink_deleted(void)
 {
-	count_write(write);
-	pg_atomic_write_u32(&write->stamp->outcome, GSTORE_COMMITTED);
+	FullTransactionId horizon = InvalidFullTransactionId;
 
-	/* Mostly nobody else is looking: what was truncated goes at once. */
-	if (write->kind == GSTORE_WRITE_DELETE_ALL &&
-		gstore_stamp_seen_by_all(write->stamp, gstore_horizon()))
-		gstore_table_unlink(write->table, write->chunk);
+	for (uint64 i = 0; i < current->nwrites; i++)
+	{
+		Write	   *write = &current->writes[i];
+
+		if (write->kind != GSTORE_WRITE_DELETE_ALL ||
+			write->subid == InvalidSubTransactionId)
+			continue;
+		if (!FullTransactionIdIsValid(horizon))
+			horizon = gstore_horizon();
+		if (gstore_stamp_seen_by_all(write->stamp, horizon))
+			gstore_table_unlink(write->table, write->chunk);
+	}
 }
 
 /* What the table shows to others has changed. */
@@ -171,11 +183,16 @@ end_transaction(bool commit)
 
 		if (write->subid == InvalidSubTransactionId)
 			continue;
-		if (commit)
-			commit_write(write);
-		else
+		if (!commit)
 			abort_write(write);
+		else
+		{
+			count_write(write);
+			pg_atomic_write_u32(&write->stamp->outcome, GSTORE_COMMITTED);
+		}
 	}
+	if (commit)
+		unlink_deleted();
 	for (uint64 i = 0; i < current->nwrites; i++)
 	{
 		GstoreTable *table = current->writes[i].table;
