@@ -57,9 +57,8 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 {
 	Datum	   *values = palloc0(Max(1, desc->natts) * sizeof(Datum));
 	bool	   *nulls = palloc(Max(1, desc->natts) * sizeof(bool));
-	char	   *scratch = palloc(GSTORE_BATCH_ROWS * 16);
+	char	   *scratch = palloc(Max(1, ncolumns) * 16);	/* per codec.h */
 	GstoreCodecError error;
-	HeapTuple	tuple;
 
 	memset(nulls, true, Max(1, desc->natts) * sizeof(bool));
 	for (int i = 0; i < ncolumns; i++)
@@ -68,7 +67,7 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 		GstoreValue value;
 		GstoreCodecStatus status =
 			window->codec->decode(&window->columns[i], row, 1, &value,
-								  &nulls[to], scratch, &error);
+								  &nulls[to], scratch + i * 16, &error);
 
 		if (status != GSTORE_CODEC_OK)
 		{
@@ -77,12 +76,8 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 							   target->schema);
 		}
 		values[to] = (Datum) value;
-		/* heap_form_tuple copies what by-reference values point to, so the
-		 * scratch may be used again, but for values that live in it. */
-		scratch = palloc(16);
 	}
-	tuple = heap_form_tuple(desc, values, nulls);
-	return tuple;
+	return heap_form_tuple(desc, values, nulls);
 }
 
 static void
@@ -118,7 +113,7 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int room,
 	GstoreTarget *target = gstore_target(relation);
 	AttrNumber *attnums = palloc(Max(1, desc->natts) * sizeof(AttrNumber));
 	int			ncolumns = 0;
-	Sample		sample = {rows, room, 0, 0, -1};
+	Sample		sample = {.rows = rows, .room = room, .skip = -1};
 	GstoreSeenSet *set;
 	GstoreWindowScan *windows;
 	GstoreWindow *window;

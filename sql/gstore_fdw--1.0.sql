@@ -1,0 +1,79 @@
+/* gstore_fdw--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION gstore_fdw" to load this file. \quit
+
+-- ---- the wrapper and its one server ----
+
+CREATE FUNCTION gstore_fdw_handler() RETURNS fdw_handler
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE FUNCTION gstore_fdw_validator(text[], oid) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE FOREIGN DATA WRAPPER gstore_fdw
+	HANDLER gstore_fdw_handler VALIDATOR gstore_fdw_validator;
+
+CREATE SERVER gstore_fdw FOREIGN DATA WRAPPER gstore_fdw;
+
+-- ---- views ----
+
+CREATE FUNCTION gstore_devices(
+	OUT number int, OUT kind text, OUT name text, OUT uuid uuid,
+	OUT total bigint, OUT used bigint, OUT free bigint,
+	OUT epoch int, OUT state text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'gstore_devices_view' LANGUAGE C STRICT;
+
+CREATE VIEW gstore_devices AS SELECT * FROM gstore_devices();
+
+COMMENT ON VIEW gstore_devices IS
+	'devices that hold gstore_fdw tables, and how much of them is used';
+
+-- The name and the columns are those that programs written for PG-Strom's
+-- gstore_fdw look for.
+CREATE SCHEMA IF NOT EXISTS pgstrom;
+
+CREATE FUNCTION gstore_fdw_chunk_info(
+	OUT database_oid oid, OUT table_oid oid, OUT revision int,
+	OUT xmin xid, OUT xmax xid, OUT pinning int, OUT format text,
+	OUT rawsize bigint, OUT nitems bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE VIEW pgstrom.gstore_fdw_chunk_info AS
+	SELECT * FROM gstore_fdw_chunk_info();
+
+COMMENT ON VIEW pgstrom.gstore_fdw_chunk_info IS
+	'chunks of gstore_fdw tables (xid 2 = frozen, 0 = none)';
+
+CREATE FUNCTION gstore_tables(
+	OUT relid oid, OUT live_rows bigint, OUT dead_rows bigint,
+	OUT chunks int, OUT bytes bigint, OUT revision int,
+	OUT inserted bigint, OUT updated bigint, OUT deleted bigint,
+	OUT last_merge timestamptz, OUT state text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE VIEW gstore_tables AS
+	SELECT n.nspname AS schemaname, c.relname, t.*
+	FROM gstore_tables() t
+		JOIN pg_class c ON c.oid = t.relid
+		JOIN pg_namespace n ON n.oid = c.relnamespace;
+
+COMMENT ON VIEW gstore_tables IS
+	'gstore_fdw tables of this database: rows, chunks and what changed';
+
+GRANT USAGE ON SCHEMA pgstrom TO PUBLIC;
+GRANT SELECT ON gstore_devices, gstore_tables, pgstrom.gstore_fdw_chunk_info
+	TO PUBLIC;
+
+-- ---- for tests ----
+
+CREATE FUNCTION gstore_fault_wakeup(point text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION gstore_fault_waiting(point text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+REVOKE ALL ON FUNCTION gstore_fault_wakeup(text), gstore_fault_waiting(text)
+	FROM PUBLIC;
