@@ -32,7 +32,7 @@ COMMENT ON VIEW gstore_devices IS
 
 -- The name and the columns are those that programs written for PG-Strom's
 -- gstore_fdw look for.
-CREATE SCHEMA IF NOT EXISTS pgstrom;
+CREATE SCHEMA pgstrom;
 
 CREATE FUNCTION gstore_fdw_chunk_info(
 	OUT database_oid oid, OUT table_oid oid, OUT revision int,

@@ -28,22 +28,21 @@
 
 PG_MODULE_MAGIC;
 
-int			gstore_guc_device = GSTORE_CHOOSE_AUTO;
-int			gstore_guc_host_memory = 0;
-int			gstore_guc_staging_memory = 256;
-int			gstore_guc_device_memory = 0;
-int			gstore_guc_chunk_size = 256 * 1024;
-char	   *gstore_guc_cuda_library = NULL;
-char	   *gstore_guc_fault = NULL;
-int			gstore_guc_host_threads = 0;
-bool		gstore_preloaded = false;
+int gstore_guc_device = GSTORE_CHOOSE_AUTO;
+int gstore_guc_host_memory = 0;
+int gstore_guc_staging_memory = 256;
+int gstore_guc_device_memory = 0;
+int gstore_guc_chunk_size = 256 * 1024;
+char *gstore_guc_cuda_library = NULL;
+char *gstore_guc_fault = NULL;
+int gstore_guc_host_threads = 0;
+bool gstore_preloaded = false;
 
 static const struct config_enum_entry device_choices[] = {
 	{"auto", GSTORE_CHOOSE_AUTO, false},
 	{"host", GSTORE_CHOOSE_HOST, false},
 	{"cuda", GSTORE_CHOOSE_CUDA, false},
-	{NULL, 0, false}
-};
+	{NULL, 0, false}};
 
 static shmem_request_hook_type next_shmem_request_hook;
 static shmem_startup_hook_type next_shmem_startup_hook;
@@ -100,7 +99,7 @@ define_session_settings(void)
 static void
 request_shmem(void)
 {
-	Size		size = 0;
+	Size size = 0;
 
 	if (next_shmem_request_hook)
 		next_shmem_request_hook();
@@ -137,9 +136,8 @@ start_shmem(void)
 static void
 preload(void)
 {
-	uint64		pool = (uint64) gstore_guc_host_memory << 20;
-	uint64		staging = gstore_guc_device == GSTORE_CHOOSE_HOST ? 0 :
-		(uint64) gstore_guc_staging_memory << 20;
+	uint64 pool = (uint64) gstore_guc_host_memory << 20;
+	uint64 staging = gstore_guc_device == GSTORE_CHOOSE_HOST ? 0 : (uint64) gstore_guc_staging_memory << 20;
 
 	gstore_preloaded = true;
 	gstore_arena_create(pool > 0 ? pool : gstore_arena_default_bytes(),
@@ -151,7 +149,7 @@ preload(void)
 	gstore_keeper_register();
 }
 
-void		_PG_init(void);
+void _PG_init(void);
 
 void
 _PG_init(void)

@@ -21,11 +21,11 @@
 /* What the sampling carries from row to row. */
 typedef struct Sample
 {
-	HeapTuple  *rows;
-	int			room;
-	int			filled;
-	double		seen;			/* rows passed so far */
-	double		skip;			/* rows to pass before the next is taken */
+	HeapTuple *rows;
+	int room;
+	int filled;
+	double seen; /* rows passed so far */
+	double skip; /* rows to pass before the next is taken */
 	ReservoirStateData reservoir;
 } Sample;
 
@@ -55,15 +55,15 @@ static HeapTuple
 form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 		 const AttrNumber *attnums, int ncolumns, const GstoreTarget *target)
 {
-	Datum	   *values = palloc0(Max(1, desc->natts) * sizeof(Datum));
-	bool	   *nulls = palloc(Max(1, desc->natts) * sizeof(bool));
-	char	   *scratch = palloc(Max(1, ncolumns) * 16);	/* per codec.h */
+	Datum *values = palloc0(Max(1, desc->natts) * sizeof(Datum));
+	bool *nulls = palloc(Max(1, desc->natts) * sizeof(bool));
+	char *scratch = palloc(Max(1, ncolumns) * 16); /* per codec.h */
 	GstoreCodecError error;
 
 	memset(nulls, true, Max(1, desc->natts) * sizeof(bool));
 	for (int i = 0; i < ncolumns; i++)
 	{
-		int			to = attnums[i] - 1;
+		int to = attnums[i] - 1;
 		GstoreValue value;
 		GstoreCodecStatus status =
 			window->codec->decode(&window->columns[i], row, 1, &value,
@@ -89,8 +89,8 @@ sample_window(GstoreWindow *window, Sample *sample, TupleDesc desc,
 
 	for (uint64 row = 0; row < window->rows; row++)
 	{
-		uint64		bit = window->first + row;
-		int			place;
+		uint64 bit = window->first + row;
+		int place;
 
 		if (hidden != NULL && (hidden[bit / 8] & (1 << (bit % 8))) != 0)
 			continue;
@@ -108,12 +108,12 @@ static int
 acquire_sample(Relation relation, int elevel, HeapTuple *rows, int room,
 			   double *total, double *dead)
 {
-	Oid			relid = RelationGetRelid(relation);
-	TupleDesc	desc = RelationGetDescr(relation);
+	Oid relid = RelationGetRelid(relation);
+	TupleDesc desc = RelationGetDescr(relation);
 	GstoreTarget *target = gstore_target(relation);
 	AttrNumber *attnums = palloc(Max(1, desc->natts) * sizeof(AttrNumber));
-	int			ncolumns = 0;
-	Sample		sample = {.rows = rows, .room = room, .skip = -1};
+	int ncolumns = 0;
+	Sample sample = {.rows = rows, .room = room, .skip = -1};
 	GstoreSeenSet *set;
 	GstoreWindowScan *windows;
 	GstoreWindow *window;

@@ -28,16 +28,14 @@ static uint64 type_fingerprint(Oid type, int32 typmod);
 static uint64
 composite_fingerprint(Oid type, int32 typmod)
 {
-	TupleDesc	desc = lookup_rowtype_tupdesc(type, typmod);
-	uint64		print = type;
+	TupleDesc desc = lookup_rowtype_tupdesc(type, typmod);
+	uint64 print = type;
 
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		print = hash_combine64(print, attribute->attisdropped ? 0 :
-							   type_fingerprint(attribute->atttypid,
-												attribute->atttypmod));
+		print = hash_combine64(print, attribute->attisdropped ? 0 : type_fingerprint(attribute->atttypid, attribute->atttypmod));
 	}
 	ReleaseTupleDesc(desc);
 	return print;
@@ -46,11 +44,11 @@ composite_fingerprint(Oid type, int32 typmod)
 static uint64
 type_fingerprint(Oid type, int32 typmod)
 {
-	Oid			inner;
+	Oid inner;
 
 	check_stack_depth();
 	if (type == RECORDOID)
-		return type;			/* says itself what is in it */
+		return type; /* says itself what is in it */
 	switch (get_typtype(type))
 	{
 		case TYPTYPE_COMPOSITE:
@@ -68,8 +66,7 @@ type_fingerprint(Oid type, int32 typmod)
 												   -1));
 		default:
 			inner = get_element_type(type);
-			return OidIsValid(inner) ?
-				hash_combine64(type, type_fingerprint(inner, typmod)) : type;
+			return OidIsValid(inner) ? hash_combine64(type, type_fingerprint(inner, typmod)) : type;
 	}
 }
 
@@ -108,12 +105,12 @@ describe_column(Oid relid, Form_pg_attribute attribute, GstoreColumn *column)
 GstoreTarget *
 gstore_target(Relation relation)
 {
-	Oid			relid = RelationGetRelid(relation);
-	TupleDesc	desc = RelationGetDescr(relation);
+	Oid relid = RelationGetRelid(relation);
+	TupleDesc desc = RelationGetDescr(relation);
 	GstoreTableOptions options = gstore_table_options(relid);
 	GstoreTarget *target = palloc(sizeof(GstoreTarget));
 	GstoreSchema *schema = palloc0(gstore_schema_bytes(desc->natts));
-	uint64	   *fingerprints = palloc0(Max(desc->natts, 1) * sizeof(uint64));
+	uint64 *fingerprints = palloc0(Max(desc->natts, 1) * sizeof(uint64));
 
 	schema->table_oid = relid;
 	schema->row_type = relation->rd_rel->reltype;

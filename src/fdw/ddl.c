@@ -44,8 +44,7 @@ stored_column(Oid relid, AttrNumber attnum)
 		!DsaPointerIsValid(table->schemas))
 		return NULL;
 	stamp = dsa_get_address(gstore_dsa(), table->schemas);
-	return attnum <= stamp->schema.ncols ?
-		&stamp->schema.columns[attnum - 1] : NULL;
+	return attnum <= stamp->schema.ncols ? &stamp->schema.columns[attnum - 1] : NULL;
 }
 
 static void
@@ -69,7 +68,7 @@ check_compression(Oid relid, Form_pg_attribute attribute)
 {
 	if (attribute->attlen != -1 &&
 		gstore_column_compression(relid, attribute->attnum) !=
-		GSTORE_COMPRESSION_NONE)
+			GSTORE_COMPRESSION_NONE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 				 errmsg("option \"compression\" cannot be used for column \"%s\"",
@@ -82,10 +81,10 @@ check_compression(Oid relid, Form_pg_attribute attribute)
 static void
 check_column(Oid relid, AttrNumber attnum)
 {
-	Relation	catalog = table_open(AttributeRelationId, AccessShareLock);
+	Relation catalog = table_open(AttributeRelationId, AccessShareLock);
 	ScanKeyData keys[2];
 	SysScanDesc scan;
-	HeapTuple	tuple;
+	HeapTuple tuple;
 
 	ScanKeyInit(&keys[0], Anum_pg_attribute_attrelid, BTEqualStrategyNumber,
 				F_OIDEQ, ObjectIdGetDatum(relid));

@@ -30,13 +30,13 @@
 typedef struct ModifyState
 {
 	GstoreTarget *target;
-	GstoreWriter *writer;		/* INSERT, UPDATE */
-	GstoreDeleter *deleter;		/* UPDATE, DELETE; made with the first row */
-	AttrNumber	row_attno;		/* of the junk attribute "ctid" */
-	bool		by_update;
-	int			nvarlena;
-	int		   *varlena;		/* [nvarlena] indexes of varlena columns */
-	Datum	   *values;			/* [natts] flattened row */
+	GstoreWriter *writer;	/* INSERT, UPDATE */
+	GstoreDeleter *deleter; /* UPDATE, DELETE; made with the first row */
+	AttrNumber row_attno;	/* of the junk attribute "ctid" */
+	bool by_update;
+	int nvarlena;
+	int *varlena;  /* [nvarlena] indexes of varlena columns */
+	Datum *values; /* [natts] flattened row */
 } ModifyState;
 
 /* ---- planning ---- */
@@ -53,8 +53,8 @@ static void
 add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
 				   Relation relation)
 {
-	Var		   *address = makeVar(rtindex, SelfItemPointerAttributeNumber,
-								  TIDOID, -1, InvalidOid, 0);
+	Var *address = makeVar(rtindex, SelfItemPointerAttributeNumber,
+						   TIDOID, -1, InvalidOid, 0);
 
 	(void) relation;
 	add_row_identity_var(root, address, rtindex, "ctid");
@@ -70,8 +70,8 @@ static ModifyState *
 begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 {
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	Relation	relation = rinfo->ri_RelationDesc;
-	TupleDesc	desc = RelationGetDescr(relation);
+	Relation relation = rinfo->ri_RelationDesc;
+	TupleDesc desc = RelationGetDescr(relation);
 	ModifyState *state = palloc0(sizeof(ModifyState));
 
 	gstore_lock_for_writing(RelationGetRelid(relation));
@@ -95,7 +95,7 @@ static void
 begin_modify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
 			 List *fdw_private, int subplan_index, int eflags)
 {
-	EState	   *estate = mtstate->ps.state;
+	EState *estate = mtstate->ps.state;
 	ModifyState *state;
 
 	(void) fdw_private;
@@ -138,7 +138,7 @@ end_modify(EState *estate, ResultRelInfo *rinfo)
 static void
 check_constraints(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
 {
-	Relation	relation = rinfo->ri_RelationDesc;
+	Relation relation = rinfo->ri_RelationDesc;
 
 	if (RelationGetDescr(relation)->constr != NULL)
 		ExecConstraints(rinfo, slot, estate);
@@ -149,13 +149,13 @@ check_constraints(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
 static void
 append_row(EState *estate, ModifyState *state, TupleTableSlot *slot)
 {
-	Datum	   *values = slot->tts_values;
-	bool		copied = false;
+	Datum *values = slot->tts_values;
+	bool copied = false;
 
 	slot_getallattrs(slot);
 	for (int i = 0; i < state->nvarlena; i++)
 	{
-		int			column = state->varlena[i];
+		int column = state->varlena[i];
 		struct varlena *value;
 
 		if (slot->tts_isnull[column])
@@ -198,16 +198,16 @@ exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 static bool
 delete_old(EState *estate, ModifyState *state, TupleTableSlot *plan_slot)
 {
-	bool		isnull;
-	Datum		tid = ExecGetJunkAttribute(plan_slot, state->row_attno,
-										   &isnull);
+	bool isnull;
+	Datum tid = ExecGetJunkAttribute(plan_slot, state->row_attno,
+									 &isnull);
 
 	if (isnull)
 		elog(ERROR, "ctid is NULL");
 	if (state->deleter == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-		Snapshot	snapshot;
+		Snapshot snapshot;
 		GstoreSeenSet *set = gstore_statement_find_set(estate,
 													   state->target->relid,
 													   &snapshot);
@@ -221,7 +221,7 @@ delete_old(EState *estate, ModifyState *state, TupleTableSlot *plan_slot)
 	}
 	return gstore_deleter_add(state->deleter,
 							  gstore_tid_to_row_address((ItemPointer)
-														DatumGetPointer(tid)));
+															DatumGetPointer(tid)));
 }
 
 static TupleTableSlot *
@@ -243,8 +243,8 @@ store_old_row(ResultRelInfo *rinfo, TupleTableSlot *slot,
 			  TupleTableSlot *plan_slot)
 {
 	HeapTupleData tuple;
-	bool		isnull;
-	Datum		row;
+	bool isnull;
+	Datum row;
 
 	if (!AttributeNumberIsValid(rinfo->ri_RowIdAttNo))
 		return;
@@ -275,13 +275,13 @@ exec_delete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 static void
 exec_truncate(List *relations, DropBehavior behavior, bool restart_seqs)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	(void) behavior;
 	(void) restart_seqs;
 	foreach(cell, relations)
 	{
-		Relation	relation = lfirst(cell);
+		Relation relation = lfirst(cell);
 
 		CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
 		gstore_delete_all(RelationGetRelid(relation));

@@ -24,29 +24,27 @@
 typedef struct OptionWord
 {
 	const char *word;
-	int			value;
-	const char *unavailable;	/* not NULL: announced, refused with this */
+	int value;
+	const char *unavailable; /* not NULL: announced, refused with this */
 } OptionWord;
 
 typedef struct Option
 {
 	const char *name;
-	Oid			catalog;		/* kind of object it belongs to */
-	const OptionWord *words;	/* legal values; NULL: a device number */
+	Oid catalog;			 /* kind of object it belongs to */
+	const OptionWord *words; /* legal values; NULL: a device number */
 } Option;
 
 static const OptionWord format_words[] = {
 	{"pgstrom", GSTORE_FORMAT_PGSTROM, NULL},
 	{"default", GSTORE_FORMAT_PGSTROM, NULL},
 	{"arrow", GSTORE_FORMAT_ARROW, NULL},
-	{NULL, 0, NULL}
-};
+	{NULL, 0, NULL}};
 
 static const OptionWord compression_words[] = {
 	{"none", GSTORE_COMPRESSION_NONE, NULL},
 	{"pglz", GSTORE_COMPRESSION_PGLZ, NULL},
-	{NULL, 0, NULL}
-};
+	{NULL, 0, NULL}};
 
 static const Option options[] = {
 	{"pinning", ForeignTableRelationId, NULL},
@@ -95,11 +93,10 @@ refuse_unknown(const char *name, Oid catalog)
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("invalid option \"%s\"", name),
-			 legal.len > 0 ?
-			 errhint("Options of a gstore_fdw %s are: %s.",
-					 object_kind(catalog), legal.data) :
-			 errhint("A gstore_fdw %s has no options.",
-					 object_kind(catalog))));
+			 legal.len > 0 ? errhint("Options of a gstore_fdw %s are: %s.",
+									 object_kind(catalog), legal.data)
+						   : errhint("A gstore_fdw %s has no options.",
+									 object_kind(catalog))));
 }
 
 static void
@@ -115,8 +112,8 @@ refuse_value(const Option *option, const char *value, const char *legal)
 static int
 parse_device(const Option *option, const char *value)
 {
-	char	   *end;
-	long		number;
+	char *end;
+	long number;
 
 	errno = 0;
 	number = strtol(value, &end, 10);
@@ -150,14 +147,13 @@ parse_word(const Option *option, const char *value)
 		appendStringInfo(&legal, "%s\"%s\"", legal.len > 0 ? ", " : "",
 						 word->word);
 	refuse_value(option, value, psprintf("Legal values are: %s.", legal.data));
-	return 0;					/* not reached */
+	return 0; /* not reached */
 }
 
 static int
 parse_option(const Option *option, const char *value)
 {
-	return option->words == NULL ?
-		parse_device(option, value) : parse_word(option, value);
+	return option->words == NULL ? parse_device(option, value) : parse_word(option, value);
 }
 
 PG_FUNCTION_INFO_V1(gstore_fdw_validator);
@@ -165,16 +161,16 @@ PG_FUNCTION_INFO_V1(gstore_fdw_validator);
 Datum
 gstore_fdw_validator(PG_FUNCTION_ARGS)
 {
-	List	   *list = untransformRelOptions(PG_GETARG_DATUM(0));
-	Oid			catalog = PG_GETARG_OID(1);
-	bool		given[lengthof(options)] = {false};
-	ListCell   *cell;
+	List *list = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid catalog = PG_GETARG_OID(1);
+	bool given[lengthof(options)] = {false};
+	ListCell *cell;
 
 	foreach(cell, list)
 	{
-		DefElem    *def = lfirst(cell);
+		DefElem *def = lfirst(cell);
 		const Option *option = find_option(def->defname, catalog);
-		int			value;
+		int value;
 
 		if (option == NULL)
 			refuse_unknown(def->defname, catalog);
@@ -197,11 +193,11 @@ gstore_fdw_validator(PG_FUNCTION_ARGS)
 static int
 option_value(List *list, const char *name, Oid catalog, int fallback)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, list)
 	{
-		DefElem    *def = lfirst(cell);
+		DefElem *def = lfirst(cell);
 
 		if (strcmp(def->defname, name) == 0)
 			return parse_option(find_option(name, catalog),
@@ -213,7 +209,7 @@ option_value(List *list, const char *name, Oid catalog, int fallback)
 GstoreTableOptions
 gstore_table_options(Oid relid)
 {
-	List	   *list = GetForeignTable(relid)->options;
+	List *list = GetForeignTable(relid)->options;
 	GstoreTableOptions result;
 
 	result.pinning = option_value(list, "pinning", ForeignTableRelationId, 0);

@@ -9,7 +9,7 @@
 
 typedef struct GstoreTableOptions
 {
-	int			pinning;		/* device number */
+	int pinning; /* device number */
 	GstoreFormat format;
 } GstoreTableOptions;
 

@@ -38,19 +38,19 @@ get_rel_size(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 static void
 get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
-	Cost		startup = baserel->baserestrictcost.startup +
-		baserel->reltarget->cost.startup;
-	Cost		total = startup +
-		baserel->tuples * (cpu_tuple_cost * ROW_COST_FACTOR +
-						   baserel->baserestrictcost.per_tuple) +
-		baserel->rows * baserel->reltarget->cost.per_tuple;
+	Cost startup = baserel->baserestrictcost.startup +
+				   baserel->reltarget->cost.startup;
+	Cost total = startup +
+				 baserel->tuples * (cpu_tuple_cost * ROW_COST_FACTOR +
+									baserel->baserestrictcost.per_tuple) +
+				 baserel->rows * baserel->reltarget->cost.per_tuple;
 
 	(void) relid;
 	add_path(baserel, (Path *)
-			 gstore_create_foreignscan_path(root, baserel, NULL,
-											baserel->rows, startup, total,
-											NIL, baserel->lateral_relids,
-											NULL, NIL));
+						  gstore_create_foreignscan_path(root, baserel, NULL,
+														 baserel->rows, startup, total,
+														 NIL, baserel->lateral_relids,
+														 NULL, NIL));
 }
 
 /* Attribute numbers that target list and conditions use, in order. */
@@ -58,9 +58,9 @@ static List *
 used_columns(RelOptInfo *baserel, Oid relid, List *tlist, List *clauses,
 			 bool *row_address)
 {
-	Bitmapset  *used = NULL;
-	List	   *columns = NIL;
-	bool		whole_row;
+	Bitmapset *used = NULL;
+	List *columns = NIL;
+	bool whole_row;
 
 	(void) relid;
 	pull_varattnos((Node *) tlist, baserel->relid, &used);
@@ -68,7 +68,8 @@ used_columns(RelOptInfo *baserel, Oid relid, List *tlist, List *clauses,
 	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
 	*row_address =
 		bms_is_member(SelfItemPointerAttributeNumber -
-					  FirstLowInvalidHeapAttributeNumber, used);
+						  FirstLowInvalidHeapAttributeNumber,
+					  used);
 	for (AttrNumber attnum = 1; attnum <= baserel->max_attr; attnum++)
 		if (whole_row ||
 			bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used))
@@ -82,10 +83,10 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 		 ForeignPath *best_path, List *tlist, List *scan_clauses,
 		 Plan *outer_plan)
 {
-	List	   *clauses = extract_actual_clauses(scan_clauses, false);
-	bool		row_address;
-	List	   *columns = used_columns(baserel, relid, tlist, clauses,
-									   &row_address);
+	List *clauses = extract_actual_clauses(scan_clauses, false);
+	bool row_address;
+	List *columns = used_columns(baserel, relid, tlist, clauses,
+								 &row_address);
 
 	(void) root;
 	(void) best_path;

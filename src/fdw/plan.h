@@ -8,8 +8,8 @@
 /* Indexes of ForeignScan.fdw_private. */
 typedef enum GstoreScanPrivate
 {
-	GSTORE_SCAN_COLUMNS,		/* integer List of attribute numbers to read */
-	GSTORE_SCAN_ROW_ADDRESS		/* Boolean: is the ctid wanted? */
+	GSTORE_SCAN_COLUMNS,	/* integer List of attribute numbers to read */
+	GSTORE_SCAN_ROW_ADDRESS /* Boolean: is the ctid wanted? */
 } GstoreScanPrivate;
 
 #endif

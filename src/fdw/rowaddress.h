@@ -23,7 +23,8 @@ static inline uint64
 gstore_tid_to_row_address(ItemPointer tid)
 {
 	return (uint64) ItemPointerGetBlockNumberNoCheck(tid) *
-		GSTORE_ROWS_PER_BLOCK + ItemPointerGetOffsetNumberNoCheck(tid) - 1;
+			   GSTORE_ROWS_PER_BLOCK +
+		   ItemPointerGetOffsetNumberNoCheck(tid) - 1;
 }
 
 #endif

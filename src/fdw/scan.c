@@ -30,23 +30,23 @@
 
 typedef struct GstoreScanState
 {
-	Relation	relation;
+	Relation relation;
 	GstoreTarget *target;
-	Snapshot	snapshot;
-	bool		is_target;		/* the statement changes or locks it */
-	bool		row_address;	/* fill in the ctid */
-	int			ncolumns;
-	AttrNumber *attnums;		/* [ncolumns] */
+	Snapshot snapshot;
+	bool is_target;	  /* the statement changes or locks it */
+	bool row_address; /* fill in the ctid */
+	int ncolumns;
+	AttrNumber *attnums; /* [ncolumns] */
 
-	GstoreSeenSet *set;			/* NULL until the first row is asked for */
+	GstoreSeenSet *set; /* NULL until the first row is asked for */
 	GstoreWindowScan *windows;
-	GstoreWindow *window;		/* NULL before the first and after the last */
-	uint64		row;			/* next row of the window */
-	uint64		batch_first;	/* rows of the window that are decoded */
-	uint64		batch_end;
-	Datum	  **values;			/* [ncolumns][GSTORE_BATCH_ROWS] */
-	bool	  **nulls;
-	char	  **scratch;
+	GstoreWindow *window; /* NULL before the first and after the last */
+	uint64 row;			  /* next row of the window */
+	uint64 batch_first;	  /* rows of the window that are decoded */
+	uint64 batch_end;
+	Datum **values; /* [ncolumns][GSTORE_BATCH_ROWS] */
+	bool **nulls;
+	char **scratch;
 } GstoreScanState;
 
 /* ---- begin ---- */
@@ -55,9 +55,9 @@ static void
 begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	List	   *columns = list_nth(plan->fdw_private, GSTORE_SCAN_COLUMNS);
-	GstoreScanState  *state = palloc0(sizeof(GstoreScanState));
-	ListCell   *cell;
+	List *columns = list_nth(plan->fdw_private, GSTORE_SCAN_COLUMNS);
+	GstoreScanState *state = palloc0(sizeof(GstoreScanState));
+	ListCell *cell;
 
 	node->fdw_state = state;
 	state->relation = node->ss.ss_currentRelation;
@@ -67,10 +67,11 @@ begin_scan(ForeignScanState *node, int eflags)
 							sizeof(AttrNumber));
 	foreach(cell, columns)
 	{
-		AttrNumber	attnum = lfirst_int(cell);
+		AttrNumber attnum = lfirst_int(cell);
 
 		if (!TupleDescAttr(RelationGetDescr(state->relation),
-						   attnum - 1)->attisdropped)
+						   attnum - 1)
+				 ->attisdropped)
 			state->attnums[state->ncolumns++] = attnum;
 	}
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
@@ -86,7 +87,7 @@ begin_scan(ForeignScanState *node, int eflags)
 static void
 allocate_batch(GstoreScanState *state)
 {
-	int			n = Max(1, state->ncolumns);
+	int n = Max(1, state->ncolumns);
 
 	state->values = palloc(n * sizeof(Datum *));
 	state->nulls = palloc(n * sizeof(bool *));
@@ -104,9 +105,9 @@ allocate_batch(GstoreScanState *state)
 static void
 take_set(ForeignScanState *node)
 {
-	GstoreScanState  *state = node->fdw_state;
-	EState	   *estate = node->ss.ps.state;
-	Oid			relid = RelationGetRelid(state->relation);
+	GstoreScanState *state = node->fdw_state;
+	EState *estate = node->ss.ps.state;
+	Oid relid = RelationGetRelid(state->relation);
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
@@ -134,7 +135,7 @@ next_batch(GstoreScanState *state)
 {
 	GstoreCodecError error;
 	GstoreWindow *window = state->window;
-	uint64		count;
+	uint64 count;
 
 	if (window == NULL || state->batch_end >= window->rows)
 	{
@@ -169,7 +170,7 @@ static inline bool
 is_hidden(const GstoreWindow *window, uint64 row)
 {
 	const uint8 *hidden = window->seen->hidden;
-	uint64		bit = window->first + row;
+	uint64 bit = window->first + row;
 
 	return hidden != NULL && (hidden[bit / 8] & (1 << (bit % 8))) != 0;
 }
@@ -177,9 +178,9 @@ is_hidden(const GstoreWindow *window, uint64 row)
 static TupleTableSlot *
 iterate_scan(ForeignScanState *node)
 {
-	GstoreScanState  *state = node->fdw_state;
+	GstoreScanState *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
-	uint64		row;
+	uint64 row;
 
 	if (unlikely(state->set == NULL))
 		take_set(node);
@@ -196,8 +197,8 @@ iterate_scan(ForeignScanState *node)
 
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		int			to = state->attnums[i] - 1;
-		uint64		from = row - state->batch_first;
+		int to = state->attnums[i] - 1;
+		uint64 from = row - state->batch_first;
 
 		slot->tts_values[to] = state->values[i][from];
 		slot->tts_isnull[to] = state->nulls[i][from];
@@ -205,7 +206,7 @@ iterate_scan(ForeignScanState *node)
 	ExecStoreVirtualTuple(slot);
 	if (state->row_address)
 		gstore_row_address_to_tid(state->window->seen->chunk->first_row +
-								  state->window->first + row,
+									  state->window->first + row,
 								  &slot->tts_tid);
 	return slot;
 }
@@ -213,7 +214,7 @@ iterate_scan(ForeignScanState *node)
 static void
 rescan(ForeignScanState *node)
 {
-	GstoreScanState  *state = node->fdw_state;
+	GstoreScanState *state = node->fdw_state;
 
 	if (state->windows != NULL)
 		gstore_windows_rewind(state->windows);
@@ -224,7 +225,7 @@ rescan(ForeignScanState *node)
 static void
 end_scan(ForeignScanState *node)
 {
-	GstoreScanState  *state = node->fdw_state;
+	GstoreScanState *state = node->fdw_state;
 
 	if (state == NULL)
 		return;
@@ -241,7 +242,7 @@ end_scan(ForeignScanState *node)
 static void
 explain_scan(ForeignScanState *node, ExplainState *es)
 {
-	GstoreScanState  *state = node->fdw_state;
+	GstoreScanState *state = node->fdw_state;
 	GstoreTable *table = gstore_table_find(RelationGetRelid(state->relation));
 	GstoreTableSize size = gstore_table_size(table);
 

@@ -21,18 +21,18 @@
 
 typedef struct TargetSet
 {
-	Oid			relid;
+	Oid relid;
 	GstoreSeenSet *set;
-	Snapshot	snapshot;
+	Snapshot snapshot;
 } TargetSet;
 
 typedef struct Statement
 {
-	dlist_node	node;			/* in statements */
+	dlist_node node; /* in statements */
 	MemoryContextCallback forget;
-	EState	   *estate;
-	Snapshot	snapshot;		/* what targets are read with */
-	List	   *sets;			/* of TargetSet */
+	EState *estate;
+	Snapshot snapshot; /* what targets are read with */
+	List *sets;		   /* of TargetSet */
 } Statement;
 
 static dlist_head statements = DLIST_STATIC_INIT(statements);
@@ -52,11 +52,11 @@ forget_statement(void *arg)
 static Statement *
 find_statement(EState *estate)
 {
-	dlist_iter	iter;
+	dlist_iter iter;
 
 	dlist_foreach(iter, &statements)
 	{
-		Statement  *statement = dlist_container(Statement, node, iter.cur);
+		Statement *statement = dlist_container(Statement, node, iter.cur);
 
 		if (statement->estate == estate)
 			return statement;
@@ -68,11 +68,11 @@ find_statement(EState *estate)
 static void
 lock_targets(EState *estate)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	foreach(cell, estate->es_plannedstmt->resultRelations)
 	{
-		Oid			relid = exec_rt_fetch(lfirst_int(cell), estate)->relid;
+		Oid relid = exec_rt_fetch(lfirst_int(cell), estate)->relid;
 
 		if (gstore_is_table(relid))
 			gstore_lock_for_writing(relid);
@@ -93,7 +93,7 @@ lock_targets(EState *estate)
 static Snapshot
 snapshot_after_lock(EState *estate)
 {
-	Snapshot	latest;
+	Snapshot latest;
 
 	if (IsolationUsesXactSnapshot())
 		return estate->es_snapshot;
@@ -105,7 +105,7 @@ snapshot_after_lock(EState *estate)
 static Statement *
 begin_statement(EState *estate)
 {
-	Statement  *statement =
+	Statement *statement =
 		MemoryContextAllocZero(estate->es_query_cxt, sizeof(Statement));
 
 	lock_targets(estate);
@@ -133,7 +133,7 @@ is_target(EState *estate, Index scanrelid)
 bool
 gstore_statement_target(EState *estate, Index scanrelid, Snapshot *snapshot)
 {
-	Statement  *statement;
+	Statement *statement;
 
 	if (!is_target(estate, scanrelid))
 		return false;
@@ -147,7 +147,7 @@ gstore_statement_target(EState *estate, Index scanrelid, Snapshot *snapshot)
 void
 gstore_statement_end_scan(EState *estate)
 {
-	Statement  *statement = find_statement(estate);
+	Statement *statement = find_statement(estate);
 
 	if (statement == NULL || statement->snapshot == NULL)
 		return;
@@ -160,9 +160,9 @@ void
 gstore_statement_keep_set(EState *estate, Oid relid, GstoreSeenSet *set,
 						  Snapshot snapshot)
 {
-	Statement  *statement = find_statement(estate);
+	Statement *statement = find_statement(estate);
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	TargetSet  *target = palloc(sizeof(TargetSet));
+	TargetSet *target = palloc(sizeof(TargetSet));
 
 	target->relid = relid;
 	target->set = set;
@@ -174,14 +174,14 @@ gstore_statement_keep_set(EState *estate, Oid relid, GstoreSeenSet *set,
 GstoreSeenSet *
 gstore_statement_find_set(EState *estate, Oid relid, Snapshot *snapshot)
 {
-	Statement  *statement = find_statement(estate);
-	ListCell   *cell;
+	Statement *statement = find_statement(estate);
+	ListCell *cell;
 
 	if (statement == NULL)
 		return NULL;
 	foreach(cell, statement->sets)
 	{
-		TargetSet  *target = lfirst(cell);
+		TargetSet *target = lfirst(cell);
 
 		if (target->relid == relid)
 		{

@@ -48,14 +48,14 @@ gstore_devices_view(PG_FUNCTION_ARGS)
 	GstoreDevices *devices;
 
 	InitMaterializedSRF(fcinfo, 0);
-	(void) gstore_dsa();		/* says what is wrong without the preload */
+	(void) gstore_dsa(); /* says what is wrong without the preload */
 	devices = gstore_devices();
 	for (int i = 0; i < devices->count; i++)
 	{
 		GstoreDeviceSlot *slot = &devices->slots[i];
-		uint64		used = pg_atomic_read_u64(&slot->used);
-		Datum		values[9];
-		bool		nulls[9] = {false};
+		uint64 used = pg_atomic_read_u64(&slot->used);
+		Datum values[9];
+		bool nulls[9] = {false};
 
 		values[0] = Int32GetDatum(slot->info.number);
 		values[1] = CStringGetTextDatum(slot->info.kind);
@@ -79,33 +79,33 @@ gstore_devices_view(PG_FUNCTION_ARGS)
 
 typedef struct ChunkRow
 {
-	Oid			database;
-	Oid			table;
-	uint32		revision;
+	Oid database;
+	Oid table;
+	uint32 revision;
 	TransactionId xmin;
 	TransactionId xmax;
-	int			pinning;
+	int pinning;
 	GstoreFormat format;
-	uint64		bytes;
-	uint32		rows;
+	uint64 bytes;
+	uint32 rows;
 } ChunkRow;
 
 typedef struct TableRow
 {
-	Oid			table;
+	Oid table;
 	GstoreTableSize size;
-	uint32		revision;
-	uint64		inserted;
-	uint64		updated;
-	uint64		deleted;
+	uint32 revision;
+	uint64 inserted;
+	uint64 updated;
+	uint64 deleted;
 	TimestampTz last_merge;
-	bool		lost;
+	bool lost;
 } TableRow;
 
 typedef struct Collection
 {
-	bool		want_chunks;
-	List	   *rows;			/* of ChunkRow or TableRow */
+	bool want_chunks;
+	List *rows; /* of ChunkRow or TableRow */
 } Collection;
 
 /* As system columns show it: 2 for everyone, 0 for no one. */
@@ -127,13 +127,12 @@ shown_xid(const GstoreStamp *stamp)
 static void
 collect_chunks(GstoreTable *table, Collection *collection)
 {
-	dsa_pointer *list = table->nchunks == 0 ? NULL :
-		dsa_get_address(gstore_dsa(), table->chunks);
+	dsa_pointer *list = table->nchunks == 0 ? NULL : dsa_get_address(gstore_dsa(), table->chunks);
 
 	for (uint32 i = 0; i < table->nchunks; i++)
 	{
 		GstoreChunk *chunk = dsa_get_address(gstore_dsa(), list[i]);
-		ChunkRow   *row = palloc(sizeof(ChunkRow));
+		ChunkRow *row = palloc(sizeof(ChunkRow));
 
 		row->database = table->key.database;
 		row->table = table->key.table;
@@ -151,8 +150,7 @@ collect_chunks(GstoreTable *table, Collection *collection)
 static bool
 any_lost(GstoreTable *table)
 {
-	dsa_pointer *list = table->nchunks == 0 ? NULL :
-		dsa_get_address(gstore_dsa(), table->chunks);
+	dsa_pointer *list = table->nchunks == 0 ? NULL : dsa_get_address(gstore_dsa(), table->chunks);
 
 	for (uint32 i = 0; i < table->nchunks; i++)
 		if (gstore_chunk_is_lost(dsa_get_address(gstore_dsa(), list[i])))
@@ -175,7 +173,7 @@ collect(GstoreTable *table, void *state)
 	}
 	else if (table->key.database == MyDatabaseId)
 	{
-		TableRow   *row = palloc(sizeof(TableRow));
+		TableRow *row = palloc(sizeof(TableRow));
 
 		row->table = table->key.table;
 		row->size = gstore_table_size(table);
@@ -199,8 +197,8 @@ may_see(Oid database, Oid table)
 	if (superuser())
 		return true;
 	return database == MyDatabaseId &&
-		get_rel_relkind(table) == RELKIND_FOREIGN_TABLE &&
-		pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+		   get_rel_relkind(table) == RELKIND_FOREIGN_TABLE &&
+		   pg_class_aclcheck(table, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
 PG_FUNCTION_INFO_V1(gstore_fdw_chunk_info);
@@ -209,16 +207,16 @@ Datum
 gstore_fdw_chunk_info(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Collection	collection = {true, NIL};
-	ListCell   *cell;
+	Collection collection = {true, NIL};
+	ListCell *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
 	gstore_catalog_walk(false, collect, &collection);
 	foreach(cell, collection.rows)
 	{
-		ChunkRow   *row = lfirst(cell);
-		Datum		values[9];
-		bool		nulls[9] = {false};
+		ChunkRow *row = lfirst(cell);
+		Datum values[9];
+		bool nulls[9] = {false};
 
 		if (!may_see(row->database, row->table))
 			continue;
@@ -243,16 +241,16 @@ Datum
 gstore_tables(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	Collection	collection = {false, NIL};
-	ListCell   *cell;
+	Collection collection = {false, NIL};
+	ListCell *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
 	gstore_catalog_walk(false, collect, &collection);
 	foreach(cell, collection.rows)
 	{
-		TableRow   *row = lfirst(cell);
-		Datum		values[11];
-		bool		nulls[11] = {false};
+		TableRow *row = lfirst(cell);
+		Datum values[11];
+		bool nulls[11] = {false};
 
 		if (!may_see(MyDatabaseId, row->table))
 			continue;

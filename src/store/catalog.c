@@ -28,9 +28,9 @@
 /* Fixed at server start; the area follows at the next MAXALIGN. */
 typedef struct CatalogControl
 {
-	int			area_tranche;
-	int			hash_tranche;
-	int			table_tranche;
+	int area_tranche;
+	int hash_tranche;
+	int table_tranche;
 	dshash_table_handle hash;
 } CatalogControl;
 
@@ -59,8 +59,7 @@ hash_parameters(void)
 		dshash_memcmp,
 		dshash_memhash,
 		GSTORE_DSHASH_COPY
-		control->hash_tranche
-	};
+			control->hash_tranche};
 
 	return parameters;
 }
@@ -76,8 +75,8 @@ gstore_catalog_shmem_size(void)
 void
 gstore_catalog_shmem_startup(void)
 {
-	bool		found;
-	dsa_area   *new_area;
+	bool found;
+	dsa_area *new_area;
 	dshash_table *new_hash;
 	dshash_parameters parameters;
 
@@ -167,7 +166,7 @@ refuse_recovery(void)
 GstoreTable *
 gstore_table_find(Oid relid)
 {
-	dsa_area   *dsa = gstore_dsa();
+	dsa_area *dsa = gstore_dsa();
 	GstoreTableKey key = key_of(relid);
 	CatalogEntry *entry;
 	GstoreTable *table = NULL;
@@ -222,7 +221,7 @@ gstore_table_get(Oid relid)
 	CatalogEntry *entry;
 	dsa_pointer pointer;
 	dsa_pointer unused = InvalidDsaPointer;
-	bool		found;
+	bool found;
 
 	if (table != NULL)
 		return table;
@@ -255,7 +254,7 @@ gstore_table_get(Oid relid)
 void
 gstore_catalog_walk(bool may_remove, GstoreTableVisitor visit, void *state)
 {
-	dsa_area   *dsa = gstore_dsa();
+	dsa_area *dsa = gstore_dsa();
 	dshash_seq_status status;
 	CatalogEntry *entry;
 

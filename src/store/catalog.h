@@ -23,8 +23,8 @@
 
 typedef struct GstoreTableKey
 {
-	Oid			database;
-	Oid			table;
+	Oid database;
+	Oid table;
 } GstoreTableKey;
 
 /*
@@ -34,26 +34,26 @@ typedef struct GstoreTableKey
  */
 typedef struct GstoreTable
 {
-	LWLock		lock;
-	GstoreTableKey key;			/* never changes */
-	FullTransactionId creator;	/* transaction that made the entry: removed
+	LWLock lock;
+	GstoreTableKey key;		   /* never changes */
+	FullTransactionId creator; /* transaction that made the entry: removed
 								 * again if it aborts; never changes */
-	bool		dropped;		/* by a committed DROP; keeper removes it */
-	uint32		revision;		/* ++ with every change that committed or that
+	bool dropped;			   /* by a committed DROP; keeper removes it */
+	uint32 revision;		   /* ++ with every change that committed or that
 								 * reclaimed something */
-	uint64		next_row;		/* next unused row address */
-	dsa_pointer chunks;			/* dsa_pointer[capacity], in order of
+	uint64 next_row;		   /* next unused row address */
+	dsa_pointer chunks;		   /* dsa_pointer[capacity], in order of
 								 * first_row; InvalidDsaPointer before the
 								 * first chunk */
-	uint32		nchunks;
-	uint32		capacity;
-	dsa_pointer schemas;		/* newest GstoreSchemaStamp; they are linked,
+	uint32 nchunks;
+	uint32 capacity;
+	dsa_pointer schemas; /* newest GstoreSchemaStamp; they are linked,
 								 * and live as long as the table */
 	/* counters of what committed; atomics, added to at commit */
 	pg_atomic_uint64 inserted;
 	pg_atomic_uint64 updated;
 	pg_atomic_uint64 deleted;
-	TimestampTz last_merge;		/* 0: never */
+	TimestampTz last_merge; /* 0: never */
 } GstoreTable;
 
 /*
@@ -83,7 +83,7 @@ extern GstoreTable *gstore_table_get(Oid relid);
  * removed (only the keeper may ask for that, and only for a dropped table
  * without chunks).
  */
-typedef bool (*GstoreTableVisitor) (GstoreTable *table, void *state);
+typedef bool (*GstoreTableVisitor)(GstoreTable *table, void *state);
 extern void gstore_catalog_walk(bool may_remove, GstoreTableVisitor visit,
 								void *state);
 

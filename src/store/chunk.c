@@ -17,9 +17,9 @@
 
 typedef struct Graveyard
 {
-	slock_t		mutex;
-	dsa_pointer head;			/* linked through next_dead */
-	pg_atomic_uint64 next_id;	/* of the next chunk made */
+	slock_t mutex;
+	dsa_pointer head;		  /* linked through next_dead */
+	pg_atomic_uint64 next_id; /* of the next chunk made */
 } Graveyard;
 
 static Graveyard *graveyard;
@@ -33,7 +33,7 @@ gstore_chunk_shmem_size(void)
 void
 gstore_chunk_shmem_startup(void)
 {
-	bool		found;
+	bool found;
 
 	graveyard = ShmemInitStruct("gstore_fdw graveyard", sizeof(Graveyard),
 								&found);
@@ -72,9 +72,9 @@ release_unpublished(void *what)
 GstoreChunk *
 gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 {
-	dsa_area   *area = gstore_dsa();
-	Size		size = offsetof(GstoreChunk, ranges) +
-		nranges * sizeof(GstoreRange);
+	dsa_area *area = gstore_dsa();
+	Size size = offsetof(GstoreChunk, ranges) +
+				nranges * sizeof(GstoreRange);
 	dsa_pointer pointer;
 	GstoreChunk *chunk;
 
@@ -96,7 +96,7 @@ gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 void
 gstore_chunk_pin(GstoreChunk *chunk)
 {
-	uint32		before = pg_atomic_fetch_add_u32(&chunk->pins, 1);
+	uint32 before = pg_atomic_fetch_add_u32(&chunk->pins, 1);
 
 	Assert((before & GSTORE_CHUNK_UNLINKED) == 0);
 	(void) before;
@@ -143,11 +143,11 @@ gstore_chunk_is_lost(const GstoreChunk *chunk)
 bool
 gstore_graveyard_pop(GstoreLocation *location)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	dsa_pointer pointer;
 	dsa_pointer deletion;
 	GstoreChunk *chunk;
-	bool		taken = false;
+	bool taken = false;
 
 	/*
 	 * Others bury while we look, so the head may have moved on by the time

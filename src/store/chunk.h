@@ -24,8 +24,8 @@
 typedef struct GstoreRange
 {
 	GstoreStamp stamp;
-	uint32		rows;
-	uint32		padding;
+	uint32 rows;
+	uint32 padding;
 } GstoreRange;
 
 /*
@@ -37,32 +37,32 @@ typedef struct GstoreRange
 typedef struct GstoreDeletion
 {
 	dsa_pointer self;
-	dsa_pointer next;			/* an older one, or InvalidDsaPointer; under
+	dsa_pointer next; /* an older one, or InvalidDsaPointer; under
 								 * the table's lock */
 	GstoreStamp stamp;
-	uint32		rows;			/* rows it deletes */
-	bool		is_bitmap;
-	uint32		list[FLEXIBLE_ARRAY_MEMBER];	/* or the bitmap's bytes */
+	uint32 rows; /* rows it deletes */
+	bool is_bitmap;
+	uint32 list[FLEXIBLE_ARRAY_MEMBER]; /* or the bitmap's bytes */
 } GstoreDeletion;
 
 typedef struct GstoreChunk
 {
-	uint64		id;				/* unique since server start */
+	uint64 id; /* unique since server start */
 	dsa_pointer self;
-	dsa_pointer next_dead;		/* while in the graveyard; under its lock */
-	pg_atomic_uint32 pins;		/* count, and GSTORE_CHUNK_UNLINKED */
+	dsa_pointer next_dead; /* while in the graveyard; under its lock */
+	pg_atomic_uint32 pins; /* count, and GSTORE_CHUNK_UNLINKED */
 	/* fixed once published */
-	uint8		format;			/* GstoreFormat */
-	int16		pinning;		/* device it belongs to */
-	uint32		rows;
-	uint64		first_row;		/* row address of its row 0 */
-	dsa_pointer schema;			/* GstoreSchemaStamp it was written with */
+	uint8 format;  /* GstoreFormat */
+	int16 pinning; /* device it belongs to */
+	uint32 rows;
+	uint64 first_row;	/* row address of its row 0 */
+	dsa_pointer schema; /* GstoreSchemaStamp it was written with */
 	GstoreLocation location;
-	uint64		image_bytes;
+	uint64 image_bytes;
 	/* under the table's lock */
-	GstoreStamp xmax;			/* all rows deleted (TRUNCATE, whole DELETE) */
-	dsa_pointer deletions;		/* newest GstoreDeletion */
-	uint32		nranges;
+	GstoreStamp xmax;	   /* all rows deleted (TRUNCATE, whole DELETE) */
+	dsa_pointer deletions; /* newest GstoreDeletion */
+	uint32 nranges;
 	GstoreRange ranges[FLEXIBLE_ARRAY_MEMBER];
 } GstoreChunk;
 

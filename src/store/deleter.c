@@ -20,14 +20,14 @@
  * chunk's rows, LSB first, NULL while empty. */
 typedef struct Victim
 {
-	uint32	   *rows;			/* staged row numbers */
-	uint32		nrows;
-	uint32		room;
-	bool		sorted;			/* rows ascends */
-	dsa_pointer looked;			/* deletions when the bitmaps were made */
-	uint8	   *ours;			/* deleted by this command */
-	uint8	   *later;			/* deleted by a later command of ours */
-	uint8	   *theirs;			/* deleted by someone unseen */
+	uint32 *rows; /* staged row numbers */
+	uint32 nrows;
+	uint32 room;
+	bool sorted;		/* rows ascends */
+	dsa_pointer looked; /* deletions when the bitmaps were made */
+	uint8 *ours;		/* deleted by this command */
+	uint8 *later;		/* deleted by a later command of ours */
+	uint8 *theirs;		/* deleted by someone unseen */
 } Victim;
 
 struct GstoreDeleter
@@ -38,12 +38,12 @@ struct GstoreDeleter
 	GstoreTable *table;
 	GstoreSeenSet *set;
 	GstoreSight sight;
-	bool		by_update;
+	bool by_update;
 	FullTransactionId xid;
-	CommandId	cid;
+	CommandId cid;
 	SubTransactionId subid;
-	Victim	  **victims;		/* [set->nchunks], NULL: untouched */
-	uint32	   *by_address;		/* chunk numbers in order of first_row */
+	Victim **victims;	/* [set->nchunks], NULL: untouched */
+	uint32 *by_address; /* chunk numbers in order of first_row */
 };
 
 static void
@@ -56,8 +56,8 @@ static int
 compare_addresses(const void *a, const void *b, void *arg)
 {
 	const GstoreSeenChunk *chunks = arg;
-	uint64		left = chunks[*(const uint32 *) a].chunk->first_row;
-	uint64		right = chunks[*(const uint32 *) b].chunk->first_row;
+	uint64 left = chunks[*(const uint32 *) a].chunk->first_row;
+	uint64 right = chunks[*(const uint32 *) b].chunk->first_row;
 
 	return left < right ? -1 : left > right;
 }
@@ -67,7 +67,7 @@ gstore_deleter_begin(const GstoreTarget *target, GstoreSeenSet *set,
 					 Snapshot snapshot, bool by_update)
 {
 	GstoreDeleter *deleter = palloc0(sizeof(GstoreDeleter));
-	Size		n = Max(1, set->nchunks);
+	Size n = Max(1, set->nchunks);
 
 	deleter->context = CurrentMemoryContext;
 	deleter->target = target;
@@ -94,12 +94,12 @@ static uint32
 find_chunk(const GstoreDeleter *deleter, uint64 address)
 {
 	const GstoreSeenChunk *chunks = deleter->set->chunks;
-	uint32		low = 0;
-	uint32		high = deleter->set->nchunks;
+	uint32 low = 0;
+	uint32 high = deleter->set->nchunks;
 
 	while (low < high)
 	{
-		uint32		middle = low + (high - low) / 2;
+		uint32 middle = low + (high - low) / 2;
 		const GstoreChunk *chunk = chunks[deleter->by_address[middle]].chunk;
 
 		if (address < chunk->first_row)
@@ -140,8 +140,7 @@ static void
 add_deletion(uint8 *bitmap, const GstoreDeletion *deletion,
 			 const GstoreChunk *chunk)
 {
-	for (uint32 i = 0; i < (deletion->is_bitmap ? chunk->rows :
-							deletion->rows); i++)
+	for (uint32 i = 0; i < (deletion->is_bitmap ? chunk->rows : deletion->rows); i++)
 		if (!deletion->is_bitmap)
 			set_bit(bitmap, deletion->list[i]);
 		else if (test_bit((const uint8 *) deletion->list, i))
@@ -157,15 +156,15 @@ static void
 look_at_deletions(GstoreDeleter *deleter, Victim *victim,
 				  const GstoreChunk *chunk)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	dsa_pointer pointer;
 
 	for (pointer = chunk->deletions; DsaPointerIsValid(pointer) &&
-		 pointer != victim->looked;)
+									 pointer != victim->looked;)
 	{
 		const GstoreDeletion *deletion = dsa_get_address(area, pointer);
 		const GstoreStamp *stamp = &deletion->stamp;
-		uint8	  **bitmap;
+		uint8 **bitmap;
 
 		pointer = deletion->next;
 		if (gstore_stamp_outcome(stamp) == GSTORE_ABORTED ||
@@ -174,8 +173,7 @@ look_at_deletions(GstoreDeleter *deleter, Victim *victim,
 		if (!TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(stamp->xid)))
 			bitmap = &victim->theirs;
 		else
-			bitmap = stamp->cid == deleter->cid ?
-				&victim->ours : &victim->later;
+			bitmap = stamp->cid == deleter->cid ? &victim->ours : &victim->later;
 		add_deletion(need_bitmap(deleter, bitmap, chunk), deletion, chunk);
 	}
 	victim->looked = chunk->deletions;
@@ -217,7 +215,7 @@ check_xmax(const GstoreDeleter *deleter, const GstoreChunk *chunk)
 static Victim *
 find_victim(GstoreDeleter *deleter, uint32 number, const GstoreChunk *chunk)
 {
-	Victim	   *victim = deleter->victims[number];
+	Victim *victim = deleter->victims[number];
 
 	if (victim == NULL)
 	{
@@ -237,10 +235,10 @@ find_victim(GstoreDeleter *deleter, uint32 number, const GstoreChunk *chunk)
 bool
 gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address)
 {
-	uint32		number = find_chunk(deleter, row_address);
+	uint32 number = find_chunk(deleter, row_address);
 	const GstoreChunk *chunk = deleter->set->chunks[number].chunk;
-	uint32		row = row_address - chunk->first_row;
-	Victim	   *victim = find_victim(deleter, number, chunk);
+	uint32 row = row_address - chunk->first_row;
+	Victim *victim = find_victim(deleter, number, chunk);
 
 	if (test_bit(victim->ours, row))
 		return false;
@@ -251,11 +249,9 @@ gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address)
 
 	if (victim->nrows == victim->room)
 	{
-		uint32		room = Max(64, victim->room * 2);
+		uint32 room = Max(64, victim->room * 2);
 
-		victim->rows = victim->rows == NULL ?
-			MemoryContextAllocHuge(deleter->context, room * sizeof(uint32)) :
-			repalloc_huge(victim->rows, room * sizeof(uint32));
+		victim->rows = victim->rows == NULL ? MemoryContextAllocHuge(deleter->context, room * sizeof(uint32)) : repalloc_huge(victim->rows, room * sizeof(uint32));
 		victim->room = room;
 	}
 	if (victim->nrows > 0 && victim->rows[victim->nrows - 1] > row)
@@ -268,8 +264,8 @@ gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address)
 static int
 compare_rows(const void *a, const void *b)
 {
-	uint32		left = *(const uint32 *) a;
-	uint32		right = *(const uint32 *) b;
+	uint32 left = *(const uint32 *) a;
+	uint32 right = *(const uint32 *) b;
 
 	return left < right ? -1 : left > right;
 }
@@ -278,16 +274,15 @@ compare_rows(const void *a, const void *b)
 static void
 flush_victim(GstoreDeleter *deleter, Victim *victim, GstoreChunk *chunk)
 {
-	dsa_area   *area = gstore_dsa();
-	Size		bitmap_bytes = ((Size) chunk->rows + 7) / 8;
-	Size		list_bytes = victim->nrows * sizeof(uint32);
-	bool		is_bitmap = bitmap_bytes < list_bytes;
+	dsa_area *area = gstore_dsa();
+	Size bitmap_bytes = ((Size) chunk->rows + 7) / 8;
+	Size list_bytes = victim->nrows * sizeof(uint32);
+	bool is_bitmap = bitmap_bytes < list_bytes;
 	dsa_pointer pointer;
 	GstoreDeletion *deletion;
 
 	gstore_transaction_reserve(1);
-	pointer = dsa_allocate_extended(area, offsetof(GstoreDeletion, list) +
-									Min(bitmap_bytes, list_bytes),
+	pointer = dsa_allocate_extended(area, offsetof(GstoreDeletion, list) + Min(bitmap_bytes, list_bytes),
 									DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
 	deletion = dsa_get_address(area, pointer);
 	deletion->self = pointer;
@@ -323,7 +318,7 @@ gstore_deleter_flush(GstoreDeleter *deleter)
 {
 	for (uint32 i = 0; i < deleter->set->nchunks; i++)
 	{
-		Victim	   *victim = deleter->victims[i];
+		Victim *victim = deleter->victims[i];
 
 		if (victim == NULL || victim->nrows == 0)
 			continue;
@@ -338,10 +333,10 @@ gstore_deleter_flush(GstoreDeleter *deleter)
 void
 gstore_delete_all(Oid relid)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	GstoreTable *table;
 	FullTransactionId xid;
-	CommandId	cid;
+	CommandId cid;
 	dsa_pointer *list;
 
 	gstore_pending_flush(relid);

@@ -15,16 +15,16 @@ is_done(const GstoreStamp *stamp)
 	GstoreOutcome outcome = gstore_stamp_outcome(stamp);
 
 	return outcome == GSTORE_COMMITTED || outcome == GSTORE_FROZEN ||
-		(outcome == GSTORE_IN_PROGRESS &&
-		 TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(stamp->xid)));
+		   (outcome == GSTORE_IN_PROGRESS &&
+			TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(stamp->xid)));
 }
 
 static void
 add_chunk(const GstoreChunk *chunk, GstoreTableSize *size)
 {
-	dsa_area   *area = gstore_dsa();
-	uint64		inserted = 0;
-	uint64		deleted = 0;
+	dsa_area *area = gstore_dsa();
+	uint64 inserted = 0;
+	uint64 deleted = 0;
 	dsa_pointer pointer = chunk->deletions;
 
 	for (uint32 i = 0; i < chunk->nranges; i++)
@@ -50,7 +50,7 @@ add_chunk(const GstoreChunk *chunk, GstoreTableSize *size)
 GstoreTableSize
 gstore_table_size(GstoreTable *table)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	GstoreTableSize size = {0};
 	dsa_pointer *list;
 

@@ -18,7 +18,7 @@ forget(void *arg)
 
 void
 gstore_pending_add(GstorePending *pending, Oid relid,
-				   void (*flush) (void *state), void *state)
+				   void (*flush)(void *state), void *state)
 {
 	pending->relid = relid;
 	pending->flush = flush;
@@ -33,7 +33,7 @@ gstore_pending_add(GstorePending *pending, Oid relid,
 void
 gstore_pending_flush(Oid relid)
 {
-	dlist_iter	iter;
+	dlist_iter iter;
 
 	dlist_foreach(iter, &pendings)
 	{

@@ -14,16 +14,16 @@
 
 typedef struct GstorePending
 {
-	dlist_node	node;
-	Oid			relid;
-	void		(*flush) (void *state);
-	void	   *state;
+	dlist_node node;
+	Oid relid;
+	void (*flush)(void *state);
+	void *state;
 	MemoryContextCallback forget;
 } GstorePending;
 
 /* Put it on the list until the current memory context is reset. */
 extern void gstore_pending_add(GstorePending *pending, Oid relid,
-							   void (*flush) (void *state), void *state);
+							   void (*flush)(void *state), void *state);
 /* Flush all that is pending for a table. */
 extern void gstore_pending_flush(Oid relid);
 

@@ -19,7 +19,7 @@ static bool
 is_dead(const GstoreChunk *chunk, FullTransactionId horizon)
 {
 	return gstore_stamp_seen_by_all(&chunk->xmax, horizon) ||
-		gstore_chunk_all_aborted(chunk);
+		   gstore_chunk_all_aborted(chunk);
 }
 
 /* A stamp everyone sees needs no xid any more. */
@@ -36,9 +36,9 @@ freeze(GstoreStamp *stamp, FullTransactionId horizon)
 static bool
 tidy_deletions(GstoreChunk *chunk, FullTransactionId horizon)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	dsa_pointer *link = &chunk->deletions;
-	uint64		deleted = 0;
+	uint64 deleted = 0;
 
 	while (DsaPointerIsValid(*link))
 	{
@@ -63,17 +63,17 @@ tidy_deletions(GstoreChunk *chunk, FullTransactionId horizon)
 bool
 gstore_table_reclaim(GstoreTable *table, FullTransactionId horizon)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	dsa_pointer *list;
-	uint32		kept = 0;
-	bool		unlinked;
+	uint32 kept = 0;
+	bool unlinked;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	list = table->nchunks > 0 ? dsa_get_address(area, table->chunks) : NULL;
 	for (uint32 i = 0; i < table->nchunks; i++)
 	{
 		GstoreChunk *chunk = dsa_get_address(area, list[i]);
-		bool		dead = is_dead(chunk, horizon);
+		bool dead = is_dead(chunk, horizon);
 
 		if (!dead && pg_atomic_read_u32(&chunk->pins) == 0)
 			dead = tidy_deletions(chunk, horizon);

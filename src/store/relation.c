@@ -17,8 +17,8 @@ bool
 gstore_is_table(Oid relid)
 {
 	ForeignServer *server;
-	Oid			handler;
-	FmgrInfo	function;
+	Oid handler;
+	FmgrInfo function;
 
 	if (get_rel_relkind(relid) != RELKIND_FOREIGN_TABLE)
 		return false;

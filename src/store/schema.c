@@ -11,21 +11,21 @@ stamp_matches(const GstoreSchemaStamp *stamp, const GstoreSchema *schema,
 			  const uint64 *fingerprints)
 {
 	return stamp->schema.ncols == schema->ncols &&
-		memcmp(&stamp->schema, schema,
-			   gstore_schema_bytes(schema->ncols)) == 0 &&
-		memcmp(gstore_schema_fingerprints(stamp), fingerprints,
-			   schema->ncols * sizeof(uint64)) == 0;
+		   memcmp(&stamp->schema, schema,
+				  gstore_schema_bytes(schema->ncols)) == 0 &&
+		   memcmp(gstore_schema_fingerprints(stamp), fingerprints,
+				  schema->ncols * sizeof(uint64)) == 0;
 }
 
 dsa_pointer
 gstore_schema_stamp_get(GstoreTable *table, const GstoreSchema *schema,
 						const uint64 *fingerprints)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	dsa_pointer pointer;
 	GstoreSchemaStamp *stamp;
-	Size		columns = gstore_schema_bytes(schema->ncols);
-	Size		where;
+	Size columns = gstore_schema_bytes(schema->ncols);
+	Size where;
 
 	/* Only the table's writer adds, and that is us: no lock to read. */
 	for (pointer = table->schemas; DsaPointerIsValid(pointer);
@@ -54,7 +54,7 @@ gstore_schema_stamp_get(GstoreTable *table, const GstoreSchema *schema,
 void
 gstore_schema_stamps_free(GstoreTable *table)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 
 	while (DsaPointerIsValid(table->schemas))
 	{

@@ -19,10 +19,10 @@
  */
 typedef struct GstoreSchemaStamp
 {
-	dsa_pointer next;			/* an older stamp, or InvalidDsaPointer */
-	Size		fingerprints;	/* bytes from the stamp's start to uint64
+	dsa_pointer next;	 /* an older stamp, or InvalidDsaPointer */
+	Size fingerprints;	 /* bytes from the stamp's start to uint64
 								 * [ncols] */
-	GstoreSchema schema;		/* ncols columns follow */
+	GstoreSchema schema; /* ncols columns follow */
 } GstoreSchemaStamp;
 
 static inline const uint64 *

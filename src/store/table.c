@@ -23,8 +23,8 @@
 static void
 reserve_place(GstoreTable *table)
 {
-	dsa_area   *area = gstore_dsa();
-	uint32		capacity = Max(16, table->capacity * 2);
+	dsa_area *area = gstore_dsa();
+	uint32 capacity = Max(16, table->capacity * 2);
 	dsa_pointer larger;
 	dsa_pointer smaller = table->chunks;
 
@@ -90,17 +90,17 @@ release_set(void *what)
 static void
 pin_all(GstoreTable *table, GstoreSeenSet *set)
 {
-	dsa_area   *area = gstore_dsa();
-	uint32		room = 0;
+	dsa_area *area = gstore_dsa();
+	uint32 room = 0;
 
 	for (;;)
 	{
-		uint32		needed = table->nchunks;
+		uint32 needed = table->nchunks;
 		dsa_pointer *list;
 
 		if (needed > room)
 		{
-			Size		size;
+			Size size;
 
 			room = needed + needed / 8;
 			size = room * sizeof(GstoreSeenChunk);
@@ -160,10 +160,10 @@ hide_deletion(uint8 *hidden, const GstoreDeletion *deletion, uint32 rows)
 static void
 look_at(GstoreSeenSet *set, GstoreSeenChunk *seen, const GstoreSight *sight)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	GstoreChunk *chunk = seen->chunk;
-	Size		bytes = ((Size) chunk->rows + 7) / 8;
-	uint32		first = 0;
+	Size bytes = ((Size) chunk->rows + 7) / 8;
+	uint32 first = 0;
 	dsa_pointer pointer;
 
 	seen->seen_rows = 0;
@@ -202,7 +202,7 @@ look_at(GstoreSeenSet *set, GstoreSeenChunk *seen, const GstoreSight *sight)
 	}
 	if (seen->hidden != NULL)
 		seen->seen_rows = chunk->rows -
-			(uint32) pg_popcount((char *) seen->hidden, (int) bytes);
+						  (uint32) pg_popcount((char *) seen->hidden, (int) bytes);
 }
 
 static void
@@ -275,7 +275,7 @@ void
 gstore_table_unlink(GstoreTable *table, GstoreChunk *chunk)
 {
 	dsa_pointer *list;
-	uint32		i;
+	uint32 i;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	/* From the end: what a transaction takes back, it added last. */
@@ -296,7 +296,7 @@ gstore_table_unlink(GstoreTable *table, GstoreChunk *chunk)
 void
 gstore_table_map(GstoreTable *table)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	dsa_pointer *list;
 
 	LWLockAcquire(&table->lock, LW_SHARED);
@@ -312,7 +312,7 @@ gstore_table_map(GstoreTable *table)
 void
 gstore_table_drop(GstoreTable *table)
 {
-	dsa_area   *area = gstore_dsa();
+	dsa_area *area = gstore_dsa();
 	dsa_pointer *list;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);

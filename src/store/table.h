@@ -22,10 +22,10 @@ extern void gstore_table_publish(GstoreTable *table, GstoreChunk *chunk,
 /* One chunk as a snapshot sees it. */
 typedef struct GstoreSeenChunk
 {
-	GstoreChunk *chunk;			/* pinned */
+	GstoreChunk *chunk; /* pinned */
 	const GstoreSchemaStamp *stamp;
-	uint32		seen_rows;		/* rows the snapshot sees */
-	uint8	   *hidden;			/* bitmap (LSB first) of rows it does not see;
+	uint32 seen_rows; /* rows the snapshot sees */
+	uint8 *hidden;	  /* bitmap (LSB first) of rows it does not see;
 								 * NULL: it sees all */
 	/* as they were when the set was taken; see gstore_seen_set_take */
 	dsa_pointer deletions;
@@ -36,10 +36,10 @@ typedef struct GstoreSeenChunk
 typedef struct GstoreSeenSet
 {
 	GstoreHold *hold;
-	uint32		npinned;		/* chunks[0 .. npinned - 1] are pinned */
-	uint32		nchunks;		/* of them are seen, and come first */
+	uint32 npinned; /* chunks[0 .. npinned - 1] are pinned */
+	uint32 nchunks; /* of them are seen, and come first */
 	GstoreSeenChunk *chunks;
-	MemoryContext context;		/* child of TopMemoryContext: all of this */
+	MemoryContext context; /* child of TopMemoryContext: all of this */
 } GstoreSeenSet;
 
 /*

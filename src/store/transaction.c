@@ -24,9 +24,9 @@
 typedef struct Write
 {
 	GstoreWriteKind kind;
-	bool		by_update;
-	uint32		rows;
-	SubTransactionId subid;		/* InvalidSubTransactionId: aborted */
+	bool by_update;
+	uint32 rows;
+	SubTransactionId subid; /* InvalidSubTransactionId: aborted */
 	GstoreTable *table;
 	GstoreChunk *chunk;
 	GstoreStamp *stamp;
@@ -35,16 +35,16 @@ typedef struct Write
 /* A table to be dropped if the transaction commits. */
 typedef struct Drop
 {
-	SubTransactionId subid;		/* InvalidSubTransactionId: aborted */
+	SubTransactionId subid; /* InvalidSubTransactionId: aborted */
 	GstoreTable *table;
 } Drop;
 
 typedef struct TransactionState
 {
-	Write	   *writes;
-	uint64		nwrites;
-	uint64		room;
-	List	   *drops;			/* of Drop */
+	Write *writes;
+	uint64 nwrites;
+	uint64 room;
+	List *drops; /* of Drop */
 } TransactionState;
 
 /* NULL: this transaction did nothing to gstore tables yet. */
@@ -64,7 +64,7 @@ void
 gstore_transaction_reserve(uint32 n)
 {
 	TransactionState *state = current_state();
-	uint64		room = Max(64, state->room);
+	uint64 room = Max(64, state->room);
 
 	while (room < state->nwrites + n)
 		room *= 2;
@@ -83,7 +83,7 @@ gstore_transaction_record(GstoreWriteKind kind, GstoreTable *table,
 						  GstoreChunk *chunk, GstoreStamp *stamp, uint32 rows,
 						  bool by_update, SubTransactionId subid)
 {
-	Write	   *write;
+	Write *write;
 
 	Assert(current != NULL && current->nwrites < current->room);
 	write = &current->writes[current->nwrites++];
@@ -121,8 +121,7 @@ count_write(const Write *write)
 	if (write->kind == GSTORE_WRITE_INSERT && !write->by_update)
 		pg_atomic_fetch_add_u64(&table->inserted, write->rows);
 	else if (write->kind != GSTORE_WRITE_INSERT)
-		pg_atomic_fetch_add_u64(write->by_update ?
-								&table->updated : &table->deleted,
+		pg_atomic_fetch_add_u64(write->by_update ? &table->updated : &table->deleted,
 								write->rows);
 }
 
@@ -138,7 +137,7 @@ unlink_deleted(void)
 
 	for (uint64 i = 0; i < current->nwrites; i++)
 	{
-		Write	   *write = &current->writes[i];
+		Write *write = &current->writes[i];
 
 		if (write->kind != GSTORE_WRITE_DELETE_ALL ||
 			write->subid == InvalidSubTransactionId)
@@ -175,11 +174,11 @@ drop_created_entry(GstoreTable *table)
 static void
 end_transaction(bool commit)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	for (uint64 i = current->nwrites; i > 0; i--)
 	{
-		Write	   *write = &current->writes[i - 1];
+		Write *write = &current->writes[i - 1];
 
 		if (write->subid == InvalidSubTransactionId)
 			continue;
@@ -204,7 +203,7 @@ end_transaction(bool commit)
 	}
 	foreach(cell, current->drops)
 	{
-		Drop	   *drop = lfirst(cell);
+		Drop *drop = lfirst(cell);
 
 		if (commit && drop->subid != InvalidSubTransactionId)
 			gstore_table_drop(drop->table);
@@ -219,7 +218,7 @@ check_devices(void)
 {
 	for (uint64 i = 0; i < current->nwrites; i++)
 	{
-		Write	   *write = &current->writes[i];
+		Write *write = &current->writes[i];
 
 		if (write->subid != InvalidSubTransactionId &&
 			write->kind == GSTORE_WRITE_INSERT &&
@@ -265,7 +264,7 @@ static void
 on_subtransaction(SubXactEvent event, SubTransactionId mine,
 				  SubTransactionId parent, void *arg)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
 	(void) arg;
 	if (current == NULL ||
@@ -274,7 +273,7 @@ on_subtransaction(SubXactEvent event, SubTransactionId mine,
 
 	for (uint64 i = current->nwrites; i > 0; i--)
 	{
-		Write	   *write = &current->writes[i - 1];
+		Write *write = &current->writes[i - 1];
 
 		if (write->subid != mine)
 			continue;
@@ -285,11 +284,10 @@ on_subtransaction(SubXactEvent event, SubTransactionId mine,
 	}
 	foreach(cell, current->drops)
 	{
-		Drop	   *drop = lfirst(cell);
+		Drop *drop = lfirst(cell);
 
 		if (drop->subid == mine)
-			drop->subid = event == SUBXACT_EVENT_COMMIT_SUB ?
-				parent : InvalidSubTransactionId;
+			drop->subid = event == SUBXACT_EVENT_COMMIT_SUB ? parent : InvalidSubTransactionId;
 	}
 }
 
@@ -302,7 +300,7 @@ note_drop(GstoreTable *table)
 {
 	TransactionState *state = current_state();
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	Drop	   *drop = palloc(sizeof(Drop));
+	Drop *drop = palloc(sizeof(Drop));
 
 	drop->subid = GetCurrentSubTransactionId();
 	drop->table = table;
@@ -313,8 +311,8 @@ note_drop(GstoreTable *table)
 
 typedef struct DatabaseTables
 {
-	Oid			database;
-	List	   *tables;
+	Oid database;
+	List *tables;
 } DatabaseTables;
 
 static bool
@@ -332,7 +330,7 @@ static void
 note_database_drop(Oid database)
 {
 	DatabaseTables found = {database, NIL};
-	ListCell   *cell;
+	ListCell *cell;
 
 	gstore_catalog_walk(false, collect_database_table, &found);
 	foreach(cell, found.tables)

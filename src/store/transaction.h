@@ -10,9 +10,9 @@
 
 typedef enum GstoreWriteKind
 {
-	GSTORE_WRITE_INSERT,		/* a range of a chunk */
-	GSTORE_WRITE_DELETE,		/* a deletion vector */
-	GSTORE_WRITE_DELETE_ALL		/* a chunk's xmax */
+	GSTORE_WRITE_INSERT,	/* a range of a chunk */
+	GSTORE_WRITE_DELETE,	/* a deletion vector */
+	GSTORE_WRITE_DELETE_ALL /* a chunk's xmax */
 } GstoreWriteKind;
 
 /* _PG_init: register the callbacks and the drop hook. */

@@ -21,7 +21,7 @@
 static uint64
 full_xid(TransactionId xid)
 {
-	uint64		next = U64FromFullTransactionId(ReadNextFullTransactionId());
+	uint64 next = U64FromFullTransactionId(ReadNextFullTransactionId());
 
 	return next - (uint32) ((uint32) next - xid);
 }
@@ -32,8 +32,9 @@ gstore_sight_init(GstoreSight *sight, Snapshot snapshot, Relation relation)
 	sight->snapshot = snapshot;
 	sight->xmin = full_xid(snapshot->xmin);
 	sight->ssi_relation = relation != NULL &&
-		CheckForSerializableConflictOutNeeded(relation, snapshot)
-		? relation : NULL;
+								  CheckForSerializableConflictOutNeeded(relation, snapshot)
+							  ? relation
+							  : NULL;
 }
 
 /*
@@ -55,7 +56,7 @@ gstore_stamp_seen(const GstoreStamp *stamp, const GstoreSight *sight)
 {
 	GstoreOutcome outcome = gstore_stamp_outcome(stamp);
 	TransactionId xid = XidFromFullTransactionId(stamp->xid);
-	bool		seen;
+	bool seen;
 
 	if (outcome == GSTORE_FROZEN)
 		return true;
@@ -98,8 +99,8 @@ gstore_stamp_seen_by_all(const GstoreStamp *stamp, FullTransactionId horizon)
 	GstoreOutcome outcome = gstore_stamp_outcome(stamp);
 
 	return outcome == GSTORE_FROZEN ||
-		(outcome == GSTORE_COMMITTED &&
-		 FullTransactionIdPrecedes(stamp->xid, horizon));
+		   (outcome == GSTORE_COMMITTED &&
+			FullTransactionIdPrecedes(stamp->xid, horizon));
 }
 
 FullTransactionId
@@ -107,5 +108,5 @@ gstore_horizon(void)
 {
 	/* NULL: the horizon of shared relations, which counts every database. */
 	return FullTransactionIdFromU64(
-			full_xid(GetOldestNonRemovableTransactionId(NULL)));
+		full_xid(GetOldestNonRemovableTransactionId(NULL)));
 }

@@ -19,30 +19,30 @@
 
 typedef enum GstoreOutcome
 {
-	GSTORE_UNSTAMPED = 0,		/* no transaction put its mark here */
+	GSTORE_UNSTAMPED = 0, /* no transaction put its mark here */
 	GSTORE_IN_PROGRESS,
 	GSTORE_COMMITTED,
 	GSTORE_ABORTED,
-	GSTORE_FROZEN				/* committed, and seen by every snapshot */
+	GSTORE_FROZEN /* committed, and seen by every snapshot */
 } GstoreOutcome;
 
 /* Written by the one writer of the table; outcome also by the keeper, which
  * freezes. */
 typedef struct GstoreStamp
 {
-	FullTransactionId xid;		/* of the subtransaction that did it */
-	TransactionId top;			/* its top-level transaction, for SSI */
-	CommandId	cid;
-	pg_atomic_uint32 outcome;	/* GstoreOutcome */
-	uint32		padding;
+	FullTransactionId xid; /* of the subtransaction that did it */
+	TransactionId top;	   /* its top-level transaction, for SSI */
+	CommandId cid;
+	pg_atomic_uint32 outcome; /* GstoreOutcome */
+	uint32 padding;
 } GstoreStamp;
 
 /* A snapshot made ready to judge many stamps. */
 typedef struct GstoreSight
 {
-	Snapshot	snapshot;
-	uint64		xmin;			/* snapshot->xmin as a full transaction id */
-	Relation	ssi_relation;	/* not NULL: report what we cannot see to the
+	Snapshot snapshot;
+	uint64 xmin;		   /* snapshot->xmin as a full transaction id */
+	Relation ssi_relation; /* not NULL: report what we cannot see to the
 								 * serializable conflict checks */
 } GstoreSight;
 

@@ -18,10 +18,10 @@
 /* A window being fetched or read. */
 typedef struct Slot
 {
-	bool		filled;
+	bool filled;
 	GstoreWindow window;
-	GstoreView *view;			/* NULL: no bytes are needed */
-	int		   *nranges;		/* [ncolumns] */
+	GstoreView *view; /* NULL: no bytes are needed */
+	int *nranges;	  /* [ncolumns] */
 } Slot;
 
 struct GstoreWindowScan
@@ -29,19 +29,19 @@ struct GstoreWindowScan
 	MemoryContext context;
 	GstoreSeenSet *set;
 	const GstoreTarget *target;
-	int			ncolumns;
+	int ncolumns;
 	AttrNumber *attnums;
 	GstoreAllocator allocator;
-	char	   *purpose;
-	GstoreByteRange *ranges;	/* [ncolumns * GSTORE_RANGES_PER_COLUMN] */
-	Slot		slots[2];
-	int			reading;		/* slot handed out last */
+	char *purpose;
+	GstoreByteRange *ranges; /* [ncolumns * GSTORE_RANGES_PER_COLUMN] */
+	Slot slots[2];
+	int reading; /* slot handed out last */
 
 	/* where the next window comes from */
-	uint32		next_chunk;
-	uint64		next_row;
-	uint64		rows_per_window;
-	GstoreImage *image;			/* of set->chunks[next_chunk], if opened */
+	uint32 next_chunk;
+	uint64 next_row;
+	uint64 rows_per_window;
+	GstoreImage *image; /* of set->chunks[next_chunk], if opened */
 	const GstoreCodec *codec;
 	GstoreWindowStats stats;
 };
@@ -96,7 +96,7 @@ check_column(GstoreWindowScan *scan, const GstoreSchemaStamp *stamp,
 
 	if (now->typid != then->typid || now->attlen != then->attlen ||
 		scan->target->fingerprints[attnum - 1] !=
-		gstore_schema_fingerprints(stamp)[attnum - 1])
+			gstore_schema_fingerprints(stamp)[attnum - 1])
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the type of column \"%s\" of foreign table \"%s\" has changed since its rows were written",
@@ -108,7 +108,7 @@ static bool
 has_column(const GstoreSchemaStamp *stamp, AttrNumber attnum)
 {
 	return attnum <= stamp->schema.ncols &&
-		!stamp->schema.columns[attnum - 1].dropped;
+		   !stamp->schema.columns[attnum - 1].dropped;
 }
 
 /* Read and parse the header of the next chunk, and decide how to cut it. */
@@ -148,7 +148,7 @@ open_image(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
 	scan->rows_per_window = chunk->rows;
 	if (chunk->location.kind == GSTORE_LOCATION_DEVICE)
 	{
-		uint64		row_bytes = chunk->image_bytes / chunk->rows + 1;
+		uint64 row_bytes = chunk->image_bytes / chunk->rows + 1;
 
 		/* A multiple of 64 rows keeps bitmaps and alignment simple. */
 		scan->rows_per_window =
@@ -172,7 +172,7 @@ bind_columns(GstoreWindowScan *scan, Slot *slot)
 	const void *pointers[GSTORE_RANGES_PER_COLUMN];
 	GstoreWindow *window = &slot->window;
 	GstoreCodecError error;
-	int			range = 0;
+	int range = 0;
 
 	for (int i = 0; i < scan->ncolumns; i++)
 	{
@@ -203,7 +203,7 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 {
 	const GstoreSeenChunk *seen;
 	GstoreWindow *window = &slot->window;
-	int			nranges = 0;
+	int nranges = 0;
 
 	Assert(!slot->filled);
 	if (scan->next_chunk >= scan->set->nchunks)
@@ -231,9 +231,7 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 	}
 	for (int i = 0; i < nranges; i++)
 		scan->stats.bytes += scan->ranges[i].length;
-	slot->view = nranges == 0 ? NULL :
-		gstore_view_open(seen->chunk->location, seen->chunk->self,
-						 scan->ranges, nranges, scan->purpose);
+	slot->view = nranges == 0 ? NULL : gstore_view_open(seen->chunk->location, seen->chunk->self, scan->ranges, nranges, scan->purpose);
 	slot->filled = true;
 
 	scan->next_row += window->rows;
@@ -267,8 +265,8 @@ GstoreWindow *
 gstore_windows_next(GstoreWindowScan *scan)
 {
 	MemoryContext old = MemoryContextSwitchTo(scan->context);
-	Slot	   *current;
-	Slot	   *other;
+	Slot *current;
+	Slot *other;
 
 	empty_slot(&scan->slots[scan->reading]);
 	scan->reading = 1 - scan->reading;

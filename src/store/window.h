@@ -16,17 +16,17 @@
 typedef struct GstoreWindow
 {
 	const GstoreSeenChunk *seen;
-	const GstoreCodec *codec;	/* of the chunk */
-	uint64		first;			/* rows [first, first + rows) of the chunk */
-	uint64		rows;
-	GstoreColumnView *columns;	/* one per requested column, in order */
+	const GstoreCodec *codec; /* of the chunk */
+	uint64 first;			  /* rows [first, first + rows) of the chunk */
+	uint64 rows;
+	GstoreColumnView *columns; /* one per requested column, in order */
 } GstoreWindow;
 
 /* What was read so far, for EXPLAIN. */
 typedef struct GstoreWindowStats
 {
-	uint64		chunks;
-	uint64		bytes;			/* of images that were bound */
+	uint64 chunks;
+	uint64 bytes; /* of images that were bound */
 } GstoreWindowStats;
 
 typedef struct GstoreWindowScan GstoreWindowScan;

@@ -24,12 +24,12 @@ struct GstoreWriter
 	const GstoreTarget *target;
 	GstoreAllocator allocator;
 	GstoreBuilder *builder;
-	uint64		chunk_bytes;	/* image size at which a chunk is full */
-	bool		by_update;
+	uint64 chunk_bytes; /* image size at which a chunk is full */
+	bool by_update;
 	FullTransactionId xid;
-	CommandId	cid;
+	CommandId cid;
 	SubTransactionId subid;
-	char	   *purpose;		/* for error messages */
+	char *purpose; /* for error messages */
 };
 
 /* ---- the codec's memory and errors ---- */
@@ -43,8 +43,7 @@ context_alloc(void *state, size_t bytes)
 static void *
 context_resize(void *state, void *memory, size_t bytes)
 {
-	return memory == NULL ? context_alloc(state, bytes) :
-		repalloc_huge(memory, bytes);
+	return memory == NULL ? context_alloc(state, bytes) : repalloc_huge(memory, bytes);
 }
 
 static void
@@ -59,8 +58,7 @@ GstoreAllocator
 gstore_context_allocator(void)
 {
 	GstoreAllocator allocator = {
-		context_alloc, context_resize, context_free, CurrentMemoryContext
-	};
+		context_alloc, context_resize, context_free, CurrentMemoryContext};
 
 	return allocator;
 }
@@ -76,15 +74,13 @@ gstore_codec_raise(GstoreCodecStatus status, const GstoreCodecError *error,
 		[GSTORE_CODEC_VALUE] = ERRCODE_INVALID_PARAMETER_VALUE,
 		[GSTORE_CODEC_CORRUPT] = ERRCODE_DATA_CORRUPTED,
 	};
-	const char *column = error->column >= 0 && error->column < schema->ncols ?
-		schema->columns[error->column].name : NULL;
+	const char *column = error->column >= 0 && error->column < schema->ncols ? schema->columns[error->column].name : NULL;
 
 	ereport(ERROR,
 			(errcode(sqlstates[status]),
-			 column != NULL ?
-			 errmsg("column \"%s\" of foreign table \"%s\": %s",
-					column, relname, error->message) :
-			 errmsg("foreign table \"%s\": %s", relname, error->message),
+			 column != NULL ? errmsg("column \"%s\" of foreign table \"%s\": %s",
+									 column, relname, error->message)
+							: errmsg("foreign table \"%s\": %s", relname, error->message),
 			 error->hint[0] != '\0' ? errhint("%s", error->hint) : 0));
 }
 
@@ -163,7 +159,7 @@ gstore_writer_flush(GstoreWriter *writer)
 	GstoreImageSpace *space;
 	GstoreChunk *chunk;
 	GstoreHold *hold;
-	uint64		bytes;
+	uint64 bytes;
 
 	if (writer->builder == NULL || codec->builder_rows(writer->builder) == 0)
 		return;

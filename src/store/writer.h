@@ -16,9 +16,9 @@
 /* Where and how rows of a table are written. */
 typedef struct GstoreTarget
 {
-	Oid			relid;
+	Oid relid;
 	const char *relname;
-	int			pinning;
+	int pinning;
 	const GstoreCodec *codec;
 	const GstoreSchema *schema;
 	const uint64 *fingerprints; /* per column; see schema.h */
