@@ -138,7 +138,7 @@ fi
 as_server_user env PATH="$bin:$PATH" "$runner" \
 	--bindir="$bin" --temp-instance="$run/instance" --temp-config="$run/server.conf" \
 	--inputdir="$run" --outputdir="$run" --dbname=gstore_test \
-	--no-locale --encoding=UTF8 "${names[@]}" >runner.log 2>&1
+	--no-locale --encoding=UTF8 --load-extension=gstore_fdw "${names[@]}" >runner.log 2>&1
 status=$?
 
 # "test name ... ok 12 ms" until PostgreSQL 15, "ok 1 - name 12 ms" from 16

@@ -1,0 +1,109 @@
+-- Who sees what, when: commands, savepoints, rollbacks.
+CREATE FOREIGN TABLE t (a int) SERVER gstore_fdw;
+
+\echo -- a command sees what was there when it began
+INSERT INTO t VALUES (1), (2);
+INSERT INTO t SELECT a + 10 FROM t;
+INSERT INTO t SELECT a + 100 FROM t;
+SELECT * FROM t ORDER BY a;
+
+\echo -- rollback, savepoints
+BEGIN;
+INSERT INTO t VALUES (1000);
+SELECT count(*) FROM t;
+SAVEPOINT s1;
+INSERT INTO t VALUES (1001);
+SAVEPOINT s2;
+DELETE FROM t WHERE a < 100;
+SELECT count(*) FROM t;
+ROLLBACK TO s2;
+SELECT count(*) FROM t;
+ROLLBACK TO s1;
+SELECT count(*) FROM t;
+SAVEPOINT s3;
+INSERT INTO t VALUES (1002);
+RELEASE s3;
+SELECT max(a) FROM t;
+COMMIT;
+SELECT count(*), max(a) FROM t;
+BEGIN;
+DELETE FROM t;
+INSERT INTO t VALUES (7);
+SELECT * FROM t;
+ROLLBACK;
+SELECT count(*), max(a) FROM t;
+
+\echo -- exception blocks
+DO $$
+BEGIN
+	FOR i IN 1 .. 20 LOOP
+		BEGIN
+			INSERT INTO t VALUES (2000 + i);
+			IF i % 2 = 0 THEN
+				RAISE EXCEPTION 'even';
+			END IF;
+		EXCEPTION WHEN raise_exception THEN
+			NULL;
+		END;
+	END LOOP;
+END $$;
+SELECT count(*), sum(a - 2000) FROM t WHERE a > 2000;
+
+\echo -- cursors are stable against later changes of their own transaction
+BEGIN;
+DECLARE c CURSOR FOR SELECT a FROM t WHERE a < 20 ORDER BY a;
+DECLARE h CURSOR WITH HOLD FOR SELECT a FROM t WHERE a < 20 ORDER BY a;
+FETCH 1 FROM c;
+DELETE FROM t WHERE a < 20;
+INSERT INTO t VALUES (3);
+FETCH ALL FROM c;
+COMMIT;
+FETCH ALL FROM h;
+CLOSE h;
+SELECT a FROM t WHERE a < 20;
+
+\echo -- functions see what their statement did so far
+CREATE FUNCTION seen() RETURNS bigint VOLATILE LANGUAGE sql
+	AS 'SELECT count(*) FROM t WHERE a >= 3000';
+CREATE FUNCTION seen_stable() RETURNS bigint STABLE LANGUAGE sql
+	AS 'SELECT count(*) FROM t WHERE a >= 3000';
+INSERT INTO t SELECT i FROM generate_series(3000, 3003) i
+RETURNING a, seen(), seen_stable();
+
+\echo -- triggers
+CREATE TABLE log (line text);
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO log SELECT format('%s %s %s: %s -> %s, %s rows', TG_WHEN,
+		TG_LEVEL, TG_OP, CASE WHEN TG_LEVEL = 'ROW' AND TG_OP <> 'INSERT' THEN OLD.a END,
+		CASE WHEN TG_LEVEL = 'ROW' AND TG_OP <> 'DELETE' THEN NEW.a END,
+		(SELECT count(*) FROM t WHERE a >= 4000));
+	RETURN CASE WHEN TG_OP = 'DELETE' THEN OLD ELSE NEW END;
+END $$;
+CREATE TRIGGER b BEFORE INSERT OR UPDATE OR DELETE ON t
+	FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER a AFTER INSERT OR UPDATE OR DELETE ON t
+	FOR EACH ROW EXECUTE FUNCTION note();
+CREATE TRIGGER s AFTER INSERT OR UPDATE OR DELETE ON t
+	FOR EACH STATEMENT EXECUTE FUNCTION note();
+INSERT INTO t VALUES (4000), (4001);
+UPDATE t SET a = a + 10 WHERE a >= 4000;
+DELETE FROM t WHERE a > 4010;
+TABLE log;
+DROP TRIGGER b ON t;
+DROP TRIGGER a ON t;
+DROP TRIGGER s ON t;
+
+\echo -- PREPARE TRANSACTION
+BEGIN;
+INSERT INTO t VALUES (5000);
+PREPARE TRANSACTION 'p';
+SELECT count(*) FROM t WHERE a = 5000;
+BEGIN;
+SELECT count(*) FROM t WHERE a = 4010;
+PREPARE TRANSACTION 'p';
+COMMIT PREPARED 'p';
+
+DROP FOREIGN TABLE t;
+DROP TABLE log;
+DROP FUNCTION note(), seen(), seen_stable();
