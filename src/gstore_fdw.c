@@ -178,6 +178,7 @@ gstore_fdw_handler(PG_FUNCTION_ARGS)
 	gstore_plan_callbacks(routine);
 	gstore_scan_callbacks(routine);
 	gstore_modify_callbacks(routine);
+	gstore_direct_callbacks(routine);
 	gstore_analyze_callbacks(routine);
 	PG_RETURN_POINTER(routine);
 }

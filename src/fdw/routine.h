@@ -13,6 +13,8 @@ extern void gstore_plan_callbacks(FdwRoutine *routine);
 extern void gstore_scan_callbacks(FdwRoutine *routine);
 /* modify.c */
 extern void gstore_modify_callbacks(FdwRoutine *routine);
+/* direct.c */
+extern void gstore_direct_callbacks(FdwRoutine *routine);
 /* analyze.c */
 extern void gstore_analyze_callbacks(FdwRoutine *routine);
 

@@ -330,6 +330,66 @@ gstore_deleter_flush(GstoreDeleter *deleter)
 
 /* ---- everything ---- */
 
+/* Mark a chunk as deleted by this transaction; its table is locked, and there
+ * is room to record it. */
+static void
+mark_deleted(GstoreTable *table, GstoreChunk *chunk, uint64 rows,
+			 FullTransactionId xid, CommandId cid)
+{
+	gstore_stamp_set(&chunk->xmax, xid, cid);
+	gstore_transaction_record(GSTORE_WRITE_DELETE_ALL, table, chunk,
+							  &chunk->xmax, rows, false,
+							  GetCurrentSubTransactionId());
+}
+
+/* Did someone we do not see, or a later command of ours, delete a row that we
+ * do see? */
+static void
+check_rows(const Victim *victim, const GstoreSeenChunk *seen,
+		   const GstoreDeleter *deleter)
+{
+	for (uint32 row = 0; row < seen->chunk->rows; row++)
+	{
+		if (test_bit(seen->hidden, row))
+			continue;
+		if (test_bit(victim->later, row))
+			refuse_later(deleter);
+		if (test_bit(victim->theirs, row))
+			refuse_theirs();
+	}
+}
+
+uint64
+gstore_delete_seen(const GstoreTarget *target, GstoreSeenSet *set,
+				   Snapshot snapshot)
+{
+	GstoreDeleter *deleter;
+	uint64		deleted = 0;
+
+	if (set->nchunks == 0)
+		return 0;
+	deleter = gstore_deleter_begin(target, set, snapshot, false);
+	gstore_transaction_reserve(set->nchunks);
+	for (uint32 i = 0; i < set->nchunks; i++)
+	{
+		GstoreSeenChunk *seen = &set->chunks[i];
+		Victim	   *victim = find_victim(deleter, i, seen->chunk);
+
+		if (victim->later != NULL || victim->theirs != NULL)
+			check_rows(victim, seen, deleter);
+	}
+	LWLockAcquire(&deleter->table->lock, LW_EXCLUSIVE);
+	for (uint32 i = 0; i < set->nchunks; i++)
+	{
+		mark_deleted(deleter->table, set->chunks[i].chunk,
+					 set->chunks[i].seen_rows, deleter->xid, deleter->cid);
+		deleted += set->chunks[i].seen_rows;
+	}
+	deleter->table->revision++;
+	LWLockRelease(&deleter->table->lock);
+	return deleted;
+}
+
 void
 gstore_delete_all(Oid relid)
 {
@@ -357,10 +417,7 @@ gstore_delete_all(Oid relid)
 
 		if (outcome != GSTORE_UNSTAMPED && outcome != GSTORE_ABORTED)
 			continue;
-		gstore_stamp_set(&chunk->xmax, xid, cid);
-		gstore_transaction_record(GSTORE_WRITE_DELETE_ALL, table, chunk,
-								  &chunk->xmax, chunk->rows, false,
-								  GetCurrentSubTransactionId());
+		mark_deleted(table, chunk, chunk->rows, xid, cid);
 	}
 	table->revision++;
 	LWLockRelease(&table->lock);

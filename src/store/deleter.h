@@ -28,6 +28,14 @@ extern bool gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address);
 extern void gstore_deleter_flush(GstoreDeleter *deleter);
 
 /*
+ * Delete every row the set sees at once and return their number: what a
+ * deleter given each of them would do, with a mark on each chunk instead of
+ * vectors.
+ */
+extern uint64 gstore_delete_seen(const GstoreTarget *target,
+								 GstoreSeenSet *set, Snapshot snapshot);
+
+/*
  * Delete every row there is, seen by any snapshot or none: TRUNCATE.  The
  * caller holds ACCESS EXCLUSIVE.
  */
