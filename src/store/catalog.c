@@ -232,19 +232,24 @@ gstore_table_get(Oid relid)
 	 */
 	pointer = new_table(key);
 	entry = dshash_find_or_insert(tables, &key, &found);
-	if (found &&
-		!((GstoreTable *) dsa_get_address(area, entry->table))->dropped)
+	if (found)
 	{
+		/*
+		 * Somebody else was first; or the entry is of a table that was
+		 * dropped, or whose first rows were rolled back, and that the
+		 * keeper has not removed yet: it begins anew.
+		 */
 		unused = pointer;
 		pointer = entry->table;
+		table = dsa_get_address(area, pointer);
+		if (table->dropped)
+		{
+			table->creator = GetTopFullTransactionId();
+			table->dropped = false;
+		}
 	}
 	else
-	{
-		/* A dropped one whose number came round again makes way. */
-		if (found)
-			unused = entry->table;
 		entry->table = pointer;
-	}
 	dshash_release_lock(tables, entry);
 	if (DsaPointerIsValid(unused))
 		free_table(unused);

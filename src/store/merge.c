@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
 #include "storage/lock.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -146,7 +147,7 @@ release_sources(void *what)
 
 	for (uint32 i = 0; i < merge->nsources; i++)
 		gstore_chunk_unpin(merge->sources[i].chunk);
-	merge->nsources = 0;
+	pfree(merge);
 }
 
 /* Find the first run worth merging, and pin it. */
@@ -420,9 +421,11 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager)
 		gstore_hold_release(merge->hold);
 	}
 	else
+	{
 		gstore_hold_forget(merge->hold);
+		pfree(merge);
+	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	pfree(merge);
 	return won;
 }
