@@ -18,6 +18,7 @@
 #include "fdw/routine.h"
 #include "guc.h"
 #include "keeper/keeper.h"
+#include "keeper/maintenance.h"
 #include "request/devices.h"
 #include "request/hold.h"
 #include "request/request.h"
@@ -36,6 +37,7 @@ int gstore_guc_chunk_size = 256 * 1024;
 char *gstore_guc_cuda_library = NULL;
 char *gstore_guc_fault = NULL;
 int gstore_guc_host_threads = 0;
+bool gstore_guc_autocompact = true;
 bool gstore_preloaded = false;
 
 static const struct config_enum_entry device_choices[] = {
@@ -71,6 +73,11 @@ define_server_settings(void)
 							"0 means all that is there.",
 							&gstore_guc_device_memory, 0, 0, INT_MAX,
 							PGC_POSTMASTER, GUC_UNIT_MB, NULL, NULL, NULL);
+	DefineCustomBoolVariable("gstore_fdw.autocompact",
+							 "Merges small chunks in the background.",
+							 "gstore_compact() does it at once, whatever this is.",
+							 &gstore_guc_autocompact, true, PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
 	DefineCustomStringVariable("gstore_fdw.cuda_library",
 							   "Sets the name of the CUDA driver's library.",
 							   "Only the keeper process opens it.",
@@ -146,7 +153,9 @@ preload(void)
 	shmem_request_hook = request_shmem;
 	next_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
+	gstore_keeper_hooks.next_free = gstore_graveyard_pop;
 	gstore_keeper_register();
+	gstore_maintenance_register();
 }
 
 void _PG_init(void);

@@ -60,8 +60,13 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
 	add_row_identity_var(root, address, rtindex, "ctid");
 	if (root->parse->commandType == CMD_DELETE &&
 		root->parse->returningList != NIL)
-		add_row_identity_var(root, makeWholeRowVar(rte, rtindex, 0, false),
-							 rtindex, "wholerow");
+	{
+		/* As core adds it for triggers, so that the two are one. */
+		Var *row = makeVar(rtindex, InvalidAttrNumber, RECORDOID, -1,
+						   InvalidOid, 0);
+
+		add_row_identity_var(root, row, rtindex, "wholerow");
+	}
 }
 
 /* ---- begin and end ---- */
@@ -243,6 +248,7 @@ store_old_row(ResultRelInfo *rinfo, TupleTableSlot *slot,
 			  TupleTableSlot *plan_slot)
 {
 	HeapTupleData tuple;
+	MemoryContext old;
 	bool isnull;
 	Datum row;
 
@@ -255,7 +261,9 @@ store_old_row(ResultRelInfo *rinfo, TupleTableSlot *slot,
 	tuple.t_len = HeapTupleHeaderGetDatumLength(tuple.t_data);
 	ItemPointerSetInvalid(&tuple.t_self);
 	tuple.t_tableOid = RelationGetRelid(rinfo->ri_RelationDesc);
-	ExecForceStoreHeapTuple(&tuple, slot, false);
+	old = MemoryContextSwitchTo(slot->tts_mcxt);
+	ExecForceStoreHeapTuple(heap_copytuple(&tuple), slot, true);
+	MemoryContextSwitchTo(old);
 }
 
 static TupleTableSlot *

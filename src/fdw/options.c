@@ -38,7 +38,8 @@ typedef struct Option
 static const OptionWord format_words[] = {
 	{"pgstrom", GSTORE_FORMAT_PGSTROM, NULL},
 	{"default", GSTORE_FORMAT_PGSTROM, NULL},
-	{"arrow", GSTORE_FORMAT_ARROW, NULL},
+	{"arrow", GSTORE_FORMAT_ARROW,
+	 "This version stores tables as \"pgstrom\" only."},
 	{NULL, 0, NULL}};
 
 static const OptionWord compression_words[] = {

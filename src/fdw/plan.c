@@ -53,17 +53,17 @@ get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 														 NULL, NIL));
 }
 
-/* Attribute numbers that target list and conditions use, in order. */
+/* Attribute numbers that target list and conditions use, in order.  The target
+ * is the relation's: the plan's own list may not have been made yet. */
 static List *
-used_columns(RelOptInfo *baserel, Oid relid, List *tlist, List *clauses,
+used_columns(RelOptInfo *baserel, List *clauses,
 			 bool *row_address)
 {
 	Bitmapset *used = NULL;
 	List *columns = NIL;
 	bool whole_row;
 
-	(void) relid;
-	pull_varattnos((Node *) tlist, baserel->relid, &used);
+	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &used);
 	pull_varattnos((Node *) clauses, baserel->relid, &used);
 	whole_row = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
 	*row_address =
@@ -85,8 +85,7 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 {
 	List *clauses = extract_actual_clauses(scan_clauses, false);
 	bool row_address;
-	List *columns = used_columns(baserel, relid, tlist, clauses,
-								 &row_address);
+	List *columns = used_columns(baserel, clauses, &row_address);
 
 	(void) root;
 	(void) best_path;

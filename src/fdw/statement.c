@@ -81,7 +81,7 @@ lock_targets(EState *estate)
 		return;
 	for (Index i = 0; i < estate->es_range_table_size; i++)
 		if (estate->es_rowmarks[i] != NULL &&
-			RowMarkRequiresRowShareLock(estate->es_rowmarks[i]->markType) &&
+			estate->es_rowmarks[i]->strength != LCS_NONE &&
 			gstore_is_table(estate->es_rowmarks[i]->relid))
 			gstore_lock_for_writing(estate->es_rowmarks[i]->relid);
 }
@@ -119,6 +119,8 @@ begin_statement(EState *estate)
 	return statement;
 }
 
+/* FOR UPDATE and the like; core calls the mark of a foreign table a copy
+ * (ROW_MARK_COPY), whatever was asked for. */
 static bool
 is_target(EState *estate, Index scanrelid)
 {
@@ -127,7 +129,7 @@ is_target(EState *estate, Index scanrelid)
 	if (list_member_int(estate->es_plannedstmt->resultRelations, scanrelid))
 		return true;
 	mark = ExecFindRowMark(estate, scanrelid, true);
-	return mark != NULL && RowMarkRequiresRowShareLock(mark->markType);
+	return mark != NULL && mark->strength != LCS_NONE;
 }
 
 bool

@@ -170,7 +170,7 @@ gstore_maintenance_main(Datum argument)
 		MemoryContextSwitchTo(round);
 		MemoryContextReset(round);
 		gstore_reclaim(true);
-		merged = merge_tables();
+		merged = gstore_guc_autocompact && merge_tables();
 		rest(merged ? BUSY_MS : IDLE_MS);
 	}
 }

@@ -30,6 +30,7 @@ CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw OPTIONS (pinning '16');
 CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw
 	OPTIONS (pinning '99999999999999999999');
 CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw OPTIONS (format 'parquet');
+CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw OPTIONS (format 'arrow');
 CREATE FOREIGN TABLE bad (a text OPTIONS (compression 'zstd'))
 	SERVER gstore_fdw;
 -- a device that is not there: the message lists those that are

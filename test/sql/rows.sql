@@ -60,7 +60,9 @@ COPY r FROM STDIN;
 \N	refused
 \.
 COPY (SELECT * FROM r ORDER BY k) TO STDOUT;
-COPY r TO STDOUT WITH (FORMAT csv, HEADER);
+COPY (TABLE r) TO STDOUT WITH (FORMAT csv, HEADER);
+\echo -- which core refuses for every foreign table
+COPY r TO STDOUT;
 
 \echo -- rescan, cursors, prepared statements, joins with ordinary tables
 SELECT h.id, (SELECT count(*) FROM r WHERE r.k < h.id) FROM h
