@@ -21,7 +21,6 @@
 
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/condition_variable.h"
@@ -42,6 +41,7 @@
 #include "request/devices.h"
 #include "request/request.h"
 #include "request/staging.h"
+#include "request/wait_event.h"
 
 #define KEEPER_NAME "gstore_fdw GPU memory keeper"
 
@@ -203,7 +203,7 @@ retry_later(const GstoreDeviceError *error)
 	{
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 RETRY_INTERVAL_MS, PG_WAIT_EXTENSION);
+						 RETRY_INTERVAL_MS, gstore_wait_event(GSTORE_WAIT_KEEPER_MAIN));
 		ResetLatch(MyLatch);
 	}
 	proc_exit(1);
@@ -315,7 +315,7 @@ loop(void)
 
 		(void) WaitEventSetWait(events,
 								gstore_serve_is_busy() ? BUSY_TIMEOUT_MS : SWEEP_INTERVAL_MS,
-								&event, 1, PG_WAIT_EXTENSION);
+								&event, 1, gstore_wait_event(GSTORE_WAIT_KEEPER_MAIN));
 	}
 }
 

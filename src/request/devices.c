@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/proc.h"
 #include "storage/shmem.h"
 #include "utils/timestamp.h"
@@ -17,6 +16,7 @@
 #include "device/location.h"
 #include "guc.h"
 #include "request/devices.h"
+#include "request/wait_event.h"
 
 /* How long a statement waits for a starting keeper. */
 #define START_TIMEOUT_MS 30000
@@ -114,7 +114,7 @@ wait_until_resolved(void)
 					 errhint("See the server log; max_worker_processes must leave room for one more background worker.")));
 		}
 		(void) ConditionVariableTimedSleep(&devices->changed, left,
-										   PG_WAIT_EXTENSION);
+										   gstore_wait_event(GSTORE_WAIT_KEEPER_START));
 	}
 	ConditionVariableCancelSleep();
 }

@@ -9,7 +9,6 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/condition_variable.h"
 #include "storage/latch.h"
 #include "storage/proc.h"
@@ -20,6 +19,7 @@
 #include "request/hold.h"
 #include "request/request.h"
 #include "request/staging.h"
+#include "request/wait_event.h"
 
 /* Slots for each process that can exist: views send for a few at a time, and
  * an upload needs three at once.  So nobody waits for one, but behind many
@@ -236,7 +236,7 @@ gstore_request_begin(GstoreRequestKind kind, int device)
 		ConditionVariablePrepareToSleep(&pool->freed);
 		while ((request = take_slot()) == NULL)
 			(void) ConditionVariableTimedSleep(&pool->freed, RECHECK_MS,
-											   PG_WAIT_EXTENSION);
+											   gstore_wait_event(GSTORE_WAIT_SLOT));
 		ConditionVariableCancelSleep();
 	}
 
@@ -349,7 +349,7 @@ gstore_request_wait(GstoreRequest *request, const char *purpose)
 	{
 		(void) WaitLatch(MyLatch,
 						 WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 RECHECK_MS, PG_WAIT_EXTENSION);
+						 RECHECK_MS, gstore_wait_event(GSTORE_WAIT_REQUEST));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

@@ -11,7 +11,6 @@
  */
 #include "postgres.h"
 
-#include "pgstat.h"
 #include "port/pg_bitutils.h"
 #include "storage/condition_variable.h"
 #include "storage/shmem.h"
@@ -20,6 +19,7 @@
 #include "device/arena.h"
 #include "fault.h"
 #include "request/staging.h"
+#include "request/wait_event.h"
 
 /* How many narrow windows, and how large at most: enough for one to fill
  * while others are copied, little enough to leave the area to roomy ones. */
@@ -112,7 +112,13 @@ gstore_staging_roomy_bytes(void)
 
 	/* Leave room for one more of the size. */
 	(void) gstore_arena_staging(&total);
-	return (total - NARROW_WINDOWS * staging->narrow_bytes) / 2;
+	return (total - gstore_staging_set_aside()) / 2;
+}
+
+uint64
+gstore_staging_set_aside(void)
+{
+	return NARROW_WINDOWS * staging->narrow_bytes;
 }
 
 uint64
@@ -165,7 +171,7 @@ gstore_staging_take_narrow(bool wait, uint64 *offset, uint64 *length)
 	ConditionVariablePrepareToSleep(&staging->given);
 	while (!try_narrow(offset, length))
 		(void) ConditionVariableTimedSleep(&staging->given, RETRY_MS,
-										   PG_WAIT_EXTENSION);
+										   gstore_wait_event(GSTORE_WAIT_STAGING));
 	ConditionVariableCancelSleep();
 	return true;
 }

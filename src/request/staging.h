@@ -41,6 +41,8 @@ extern bool gstore_staging_take_narrow(bool wait, uint64 *offset,
 /* Give back either kind.  Does not raise, wait or allocate. */
 extern void gstore_staging_give(uint64 offset, uint64 length);
 
+/* Bytes the narrow windows take of the area. */
+extern uint64 gstore_staging_set_aside(void);
 /* Narrow windows not free, for leak tests. */
 extern int gstore_staging_narrow_in_use(void);
 
