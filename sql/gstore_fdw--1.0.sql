@@ -75,5 +75,13 @@ CREATE FUNCTION gstore_fault_wakeup(point text) RETURNS boolean
 CREATE FUNCTION gstore_fault_waiting(point text) RETURNS boolean
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
-REVOKE ALL ON FUNCTION gstore_fault_wakeup(text), gstore_fault_waiting(text)
+CREATE FUNCTION gstore_request_usage(
+	OUT requests int, OUT narrow int, OUT staging bigint, OUT pool bigint)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION gstore_request_barrier() RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+REVOKE ALL ON FUNCTION gstore_fault_wakeup(text), gstore_fault_waiting(text),
+	gstore_request_usage(), gstore_request_barrier()
 	FROM PUBLIC;

@@ -97,7 +97,7 @@ define_session_settings(void)
 							NULL, NULL, NULL);
 	DefineCustomStringVariable("gstore_fdw.debug_fault",
 							   "Makes something happen at named points of the code.",
-							   "For tests: a list of point:action[:count], where action is error, wait or kill.",
+							   "For tests: a list of point:action[:count], where action is error, fatal, wait or kill.",
 							   &gstore_guc_fault, "", PGC_SUSET,
 							   GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL,
 							   gstore_fault_check, gstore_fault_assign, NULL);
@@ -154,6 +154,8 @@ preload(void)
 	next_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
 	gstore_keeper_hooks.next_free = gstore_graveyard_pop;
+	gstore_request_pins.pin = gstore_chunk_pin_again;
+	gstore_request_pins.unpin = gstore_chunk_unpin_pointer;
 	gstore_keeper_register();
 	gstore_maintenance_register();
 }

@@ -117,6 +117,14 @@ gstore_chunk_unpin_pointer(dsa_pointer chunk)
 }
 
 void
+gstore_chunk_pin_again(dsa_pointer chunk)
+{
+	GstoreChunk *pinned = dsa_get_address(gstore_dsa(), chunk);
+
+	pg_atomic_fetch_add_u32(&pinned->pins, 1);
+}
+
+void
 gstore_chunk_unlink(GstoreChunk *chunk)
 {
 	if (pg_atomic_fetch_or_u32(&chunk->pins, GSTORE_CHUNK_UNLINKED) == 0)

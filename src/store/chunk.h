@@ -86,6 +86,8 @@ extern GstoreChunk *gstore_chunk_create(uint32 nranges, GstoreHold **hold);
 extern void gstore_chunk_pin(GstoreChunk *chunk);
 extern void gstore_chunk_unpin(GstoreChunk *chunk);
 extern void gstore_chunk_unpin_pointer(dsa_pointer chunk);
+/* One more pin by who has one: also when it was unlinked meanwhile. */
+extern void gstore_chunk_pin_again(dsa_pointer chunk);
 
 /*
  * It is in no table's list any more: freed now or by its last pin.  Under its
