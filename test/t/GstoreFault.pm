@@ -1,0 +1,99 @@
+# Sessions in the background, and faults in them, for the tests in this folder.
+
+package GstoreFault;
+
+use strict;
+use warnings FATAL => 'all';
+
+use Exporter 'import';
+use GstoreNode;
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+our @EXPORT = qw(start_session end_session waiting_at wake_up left_behind
+  nothing_left set_for_all);
+
+# start_session(node, query): psql at work on it in the background.  Its
+# backend's application_name is {name}.
+sub start_session
+{
+	my ($node, $query) = @_;
+	my $name = "gstore_session_" . ++$main::gstore_sessions;
+	my $session = { out => '', err => '', name => $name };
+	my $file = $node->basedir . "/$name.sql";
+
+	# Input would only flow while somebody pumps.
+	append_to_file($file, $query);
+	local $ENV{PGAPPNAME} = $name;
+	$session->{run} = IPC::Run::start(
+		[ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose',
+			'-d', $node->connstr('postgres'), '-f', $file ],
+		'<', \undef, '>', \$session->{out}, '2>', \$session->{err},
+		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
+	return $session;
+}
+
+# What it printed, errors included, once it has ended.
+sub end_session
+{
+	my ($session) = @_;
+
+	$session->{run}->finish;
+	return $session->{out} . $session->{err};
+}
+
+# Wait until somebody stands at a fault point.
+sub waiting_at
+{
+	my ($node, $point) = @_;
+
+	return wait_for("somebody at $point",
+		sub { return sql($node, "SELECT gstore_fault_waiting('$point')") eq 't'; });
+}
+
+sub wake_up
+{
+	my ($node, $point) = @_;
+
+	return sql($node, "SELECT gstore_fault_wakeup('$point')") eq 't';
+}
+
+# Requests, windows and bytes in use, once the keeper has done what is to do.
+sub left_behind
+{
+	my ($node) = @_;
+
+	sql($node, 'SELECT gstore_request_barrier()');
+	return sql($node, 'SELECT requests, narrow, staging, pool FROM gstore_request_usage()')
+	  . '|' . used($node);
+}
+
+# nothing_left(node, before, name): is all as left_behind() said before?  An
+# abandoned request, and the end of a backend, may take a moment.
+sub nothing_left
+{
+	my ($node, $before, $name) = @_;
+	my $now = '';
+
+	for (my $i = 0; $i < 100; $i++)
+	{
+		$now = left_behind($node);
+		last if $now eq $before;
+		select(undef, undef, undef, 0.05);
+	}
+	return is($now, $before, $name);
+}
+
+# Faults for all processes that are not told otherwise: the keeper's way to
+# get one.  It is in force a moment later.
+sub set_for_all
+{
+	my ($node, $faults) = @_;
+
+	sql($node, "ALTER SYSTEM SET gstore_fdw.debug_fault = '$faults'");
+	sql($node, 'SELECT pg_reload_conf()');
+	return;
+}
+
+1;
