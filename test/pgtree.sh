@@ -16,7 +16,7 @@ sharedir=$("$PG_CONFIG" --sharedir)
 [ -x "$bindir/postgres" ] || die "no server in $bindir: run make deps"
 
 # Whatever PostgreSQL this is, byte for byte.
-stamp="$("$PG_CONFIG" --version) $(stat -c '%s %Y' "$bindir/postgres")"
+stamp="2 $("$PG_CONFIG" --version) $(stat -c '%s %Y' "$bindir/postgres")"
 
 exec 9>"$base/pg.lock"
 flock 9
@@ -26,6 +26,10 @@ if [ "$(cat "$pg_tree/stamp" 2>/dev/null)" != "$stamp" ]; then
 	mkdir -p "$pg_tree$bindir" "$pg_tree$libdir" "$pg_tree$sharedir"
 	cp "$bindir"/* "$pg_tree$bindir/"
 	cp -rs "$libdir"/*.so "$pg_tree$libdir/"
+	# what JIT compiles against, where the server has it
+	for entry in "$libdir"/*.bc "$libdir"/bitcode; do
+		[ ! -e "$entry" ] || ln -s "$entry" "$pg_tree$libdir/"
+	done
 	# links, one by one where we add files of our own
 	for entry in "$sharedir"/*; do
 		case ${entry##*/} in
