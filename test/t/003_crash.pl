@@ -36,7 +36,7 @@ sub endless_load
 	# their way
 	$session->query_safe(q{SET gstore_fdw.chunk_size = '2MB'});
 	$session->query_until(qr/begun/, q{\echo begun
-INSERT INTO t SELECT i, repeat('x', 200) FROM generate_series(1, 1000000000) i;
+INSERT INTO t SELECT i, repeat('x', 200) || i FROM (SELECT generate_series(1, 1000000000) AS i) x;
 });
 	ok( wait_for('chunks', sub { return used($node) > $before + 8 * 1024 * 1024; }),
 		'a load is under way');

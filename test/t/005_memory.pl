@@ -50,7 +50,7 @@ is(sql($node, 'SELECT count(*), sum(length(note)) FROM kept'),
 my $full = used($node);
 # a single statement too large for the whole device, in chunks
 like(error_of($node, q{SET gstore_fdw.chunk_size = '1MB';
-	INSERT INTO later SELECT i, repeat('x', 1000) FROM generate_series(1, 200000) i;}),
+	INSERT INTO later SELECT i, repeat('x', 1000) || i FROM generate_series(1, 200000) i;}),
 	qr/ERROR:\s+53200/, 'a load too large in itself: 53200');
 ok(wait_for('free memory', sub { return used($node) == $full; }),
 	'and what it had taken is free again');
@@ -68,7 +68,7 @@ is(sql($node, qq{
 	INSERT INTO kept VALUES (0, 'zero');
 	SAVEPOINT s;
 	DO \$\$ BEGIN
-		INSERT INTO later SELECT i, repeat('x', 1000) FROM generate_series(1, 200000) i;
+		INSERT INTO later SELECT i, repeat('x', 1000) || i FROM generate_series(1, 200000) i;
 		RAISE 'this should not fit';
 	EXCEPTION WHEN out_of_memory THEN
 	END \$\$;
