@@ -16,6 +16,56 @@ CREATE FOREIGN DATA WRAPPER gstore_fdw
 
 CREATE SERVER gstore_fdw FOREIGN DATA WRAPPER gstore_fdw;
 
+-- ---- reggstore: a gstore_fdw table, as regclass is a relation ----
+
+CREATE TYPE reggstore;
+
+CREATE FUNCTION reggstorein(cstring) RETURNS reggstore
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION reggstoreout(reggstore) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION reggstorerecv(internal) RETURNS reggstore
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION reggstoresend(reggstore) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE reggstore (
+	INPUT = reggstorein, OUTPUT = reggstoreout,
+	RECEIVE = reggstorerecv, SEND = reggstoresend,
+	LIKE = oid, CATEGORY = 'N');
+
+CREATE FUNCTION reggstore(oid) RETURNS reggstore
+	AS 'MODULE_PATHNAME', 'reggstore_from_oid'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION reggstore(regclass) RETURNS reggstore
+	AS 'MODULE_PATHNAME', 'reggstore_from_oid'
+	LANGUAGE C STABLE STRICT PARALLEL SAFE;
+
+CREATE CAST (oid AS reggstore) WITH FUNCTION reggstore(oid) AS IMPLICIT;
+CREATE CAST (regclass AS reggstore) WITH FUNCTION reggstore(regclass)
+	AS IMPLICIT;
+CREATE CAST (reggstore AS oid) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (reggstore AS regclass) WITHOUT FUNCTION AS ASSIGNMENT;
+
+-- ---- what a table is ----
+
+CREATE FUNCTION gstore_fdw_format(reggstore) RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+CREATE FUNCTION gstore_fdw_nitems(reggstore) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION gstore_fdw_nattrs(reggstore) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT;
+CREATE FUNCTION gstore_fdw_rawsize(reggstore) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+-- ---- maintenance ----
+
+CREATE FUNCTION gstore_compact(reggstore) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION gstore_compact(reggstore) IS
+	'merge the chunks of a table now; returns the bytes won';
+
 -- ---- views ----
 
 CREATE FUNCTION gstore_devices(

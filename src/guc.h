@@ -22,7 +22,7 @@ extern char *gstore_guc_cuda_library; /* postmaster */
 extern char *gstore_guc_fault;		  /* superuser, for tests: see fault.h */
 extern int gstore_guc_host_threads;	  /* user */
 
-extern bool gstore_guc_autocompact;	/* sighup */
+extern bool gstore_guc_autocompact; /* sighup */
 
 /* True in processes of a server that preloaded the library. */
 extern bool gstore_preloaded;

@@ -28,8 +28,7 @@ malloc_free(void *state, void *memory)
 }
 
 const GstoreAllocator gstore_malloc_allocator = {
-	malloc_alloc, malloc_resize, malloc_free, NULL
-};
+	malloc_alloc, malloc_resize, malloc_free, NULL};
 
 const GstoreCodec *
 gstore_codec(GstoreFormat format)

@@ -52,31 +52,31 @@ typedef enum GstoreCodecStatus
 
 typedef struct GstoreCodecError
 {
-	int			column;			/* index in the schema, -1: none */
-	char		message[160];	/* lower case, no period */
-	char		hint[160];		/* a sentence, or empty */
+	int column;		   /* index in the schema, -1: none */
+	char message[160]; /* lower case, no period */
+	char hint[160];	   /* a sentence, or empty */
 } GstoreCodecError;
 
 /* How a value of a column is represented in memory (pg_type's words). */
 typedef struct GstoreColumn
 {
-	char		name[GSTORE_NAME_LENGTH];	/* NUL-padded */
-	uint32		typid;			/* pg_type.oid of the column, 0 if dropped */
-	int32		typmod;
-	int16		attnum;			/* 1 .. ncols */
-	int16		attlen;			/* bytes, or -1: varlena */
-	uint8		attalign;		/* 1, 2, 4 or 8 bytes */
-	bool		attbyval;
-	bool		dropped;
-	uint8		compression;	/* GstoreCompression */
+	char name[GSTORE_NAME_LENGTH]; /* NUL-padded */
+	uint32 typid;				   /* pg_type.oid of the column, 0 if dropped */
+	int32 typmod;
+	int16 attnum;	/* 1 .. ncols */
+	int16 attlen;	/* bytes, or -1: varlena */
+	uint8 attalign; /* 1, 2, 4 or 8 bytes */
+	bool attbyval;
+	bool dropped;
+	uint8 compression; /* GstoreCompression */
 } GstoreColumn;
 
 /* What an image of a table looks like now.  Dropped columns keep their place. */
 typedef struct GstoreSchema
 {
-	uint32		table_oid;
-	uint32		row_type;		/* pg_class.reltype */
-	int			ncols;
+	uint32 table_oid;
+	uint32 row_type; /* pg_class.reltype */
+	int ncols;
 	GstoreColumn columns[];
 } GstoreSchema;
 
@@ -94,10 +94,10 @@ typedef uint64 GstoreValue;
  * there is none; sizes may pass 1 GiB. */
 typedef struct GstoreAllocator
 {
-	void	   *(*alloc)(void *state, size_t bytes);
-	void	   *(*resize)(void *state, void *memory, size_t bytes);
-	void		(*free)(void *state, void *memory);
-	void	   *state;
+	void *(*alloc)(void *state, size_t bytes);
+	void *(*resize)(void *state, void *memory, size_t bytes);
+	void (*free)(void *state, void *memory);
+	void *state;
 } GstoreAllocator;
 
 /* malloc, realloc and free. */
@@ -106,11 +106,11 @@ extern const GstoreAllocator gstore_malloc_allocator;
 /* How the bytes of a bound column are to be read. */
 typedef enum GstoreEncoding
 {
-	GSTORE_ENCODING_ABSENT = 0, /* every row is NULL */
-	GSTORE_ENCODING_FIXED,		/* values at stride bytes, native */
-	GSTORE_ENCODING_PGSTROM_VARLENA,	/* uint32 offsets in units of 8 bytes
+	GSTORE_ENCODING_ABSENT = 0,		 /* every row is NULL */
+	GSTORE_ENCODING_FIXED,			 /* values at stride bytes, native */
+	GSTORE_ENCODING_PGSTROM_VARLENA, /* uint32 offsets in units of 8 bytes
 										 * from base, 0 = NULL, to varlena */
-	/* arrow's own follow with its issue */
+									 /* arrow's own follow with its issue */
 } GstoreEncoding;
 
 /*
@@ -121,24 +121,24 @@ typedef enum GstoreEncoding
  */
 typedef struct GstoreColumnView
 {
-	uint8		encoding;		/* GstoreEncoding */
-	int16		attlen;			/* from the schema stamp of the chunk */
-	bool		attbyval;
-	uint32		stride;			/* bytes from value to value, fixed only */
-	uint32		typid;
-	const uint8 *values;		/* fixed values, or the uint32 offsets */
-	const uint8 *validity;		/* NULL: no row is NULL by bitmap */
-	uint32		validity_bit;	/* bit of the view's first row */
-	const uint8 *base;			/* what varlena offsets count from */
-	uint64		base_from;		/* bytes from base that are bound: readable is */
-	uint64		base_to;		/* [base + base_from, base + base_to) */
+	uint8 encoding; /* GstoreEncoding */
+	int16 attlen;	/* from the schema stamp of the chunk */
+	bool attbyval;
+	uint32 stride; /* bytes from value to value, fixed only */
+	uint32 typid;
+	const uint8 *values;   /* fixed values, or the uint32 offsets */
+	const uint8 *validity; /* NULL: no row is NULL by bitmap */
+	uint32 validity_bit;   /* bit of the view's first row */
+	const uint8 *base;	   /* what varlena offsets count from */
+	uint64 base_from;	   /* bytes from base that are bound: readable is */
+	uint64 base_to;		   /* [base + base_from, base + base_to) */
 } GstoreColumnView;
 
 /* A range of bytes of an image. */
 typedef struct GstoreByteRange
 {
-	uint64		offset;
-	uint64		length;
+	uint64 offset;
+	uint64 length;
 } GstoreByteRange;
 
 /* Most byte ranges one column of one view needs. */
@@ -149,7 +149,7 @@ typedef struct GstoreImage GstoreImage; /* a parsed image header */
 
 typedef struct GstoreCodec
 {
-	const char *name;			/* the table option's word */
+	const char *name; /* the table option's word */
 	GstoreFormat format;
 
 	/* ---- append ---- */
@@ -158,26 +158,26 @@ typedef struct GstoreCodec
 	 * it.  destroy frees it. */
 	GstoreBuilder *(*builder_create)(const GstoreSchema *schema,
 									 const GstoreAllocator *allocator);
-	void		(*builder_destroy)(GstoreBuilder *builder);
+	void (*builder_destroy)(GstoreBuilder *builder);
 	/* Forget the rows, keep the memory warm. */
-	void		(*builder_reset)(GstoreBuilder *builder);
+	void (*builder_reset)(GstoreBuilder *builder);
 	/* Add one row, copying what by-reference values point to.  On failure
 	 * the builder is as before the call. */
 	GstoreCodecStatus (*append)(GstoreBuilder *builder,
 								const GstoreValue *values, const bool *nulls,
 								GstoreCodecError *error);
-	uint64		(*builder_rows)(const GstoreBuilder *builder);
+	uint64 (*builder_rows)(const GstoreBuilder *builder);
 	/* Bytes the image would have now, exactly.  Cheap: called per row. */
-	uint64		(*builder_image_bytes)(const GstoreBuilder *builder);
+	uint64 (*builder_image_bytes)(const GstoreBuilder *builder);
 	/* Bytes of private memory the builder holds. */
-	uint64		(*builder_memory)(const GstoreBuilder *builder);
+	uint64 (*builder_memory)(const GstoreBuilder *builder);
 	/* Write the image: builder_image_bytes() bytes at image, 64-aligned. */
-	void		(*builder_write)(const GstoreBuilder *builder, void *image);
+	void (*builder_write)(const GstoreBuilder *builder, void *image);
 
 	/* ---- view ---- */
 
 	/* Leading bytes of an image that open needs to see, for this schema. */
-	uint64		(*header_bytes)(const GstoreSchema *schema);
+	uint64 (*header_bytes)(const GstoreSchema *schema);
 	/*
 	 * Parse and check a header: header points to the first header_bytes (or
 	 * image_bytes if fewer), image_bytes is the image's whole length, schema
@@ -188,14 +188,14 @@ typedef struct GstoreCodec
 							  const GstoreSchema *schema,
 							  const GstoreAllocator *allocator,
 							  GstoreImage **image, GstoreCodecError *error);
-	void		(*close)(GstoreImage *image);
-	uint64		(*rows)(const GstoreImage *image);
+	void (*close)(GstoreImage *image);
+	uint64 (*rows)(const GstoreImage *image);
 	/* The bytes rows [first, first + count) of a column need; returns how many
 	 * ranges (at most GSTORE_RANGES_PER_COLUMN) were set.  Offsets are
 	 * 64-byte aligned downward where the image allows it. */
-	int			(*column_ranges)(const GstoreImage *image, int column,
-								 uint64 first, uint64 count,
-								 GstoreByteRange *ranges);
+	int (*column_ranges)(const GstoreImage *image, int column,
+						 uint64 first, uint64 count,
+						 GstoreByteRange *ranges);
 	/* Make a column view of memory that holds those ranges: pointers[i] is
 	 * where ranges[i] lies.  Checks what can be checked in constant time. */
 	GstoreCodecStatus (*bind)(const GstoreImage *image, int column,

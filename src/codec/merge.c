@@ -8,12 +8,12 @@
 
 typedef struct Batch
 {
-	GstoreColumnView *views;	/* [target ncols] */
-	GstoreValue *values;		/* [target ncols][GSTORE_BATCH_ROWS] */
-	bool	   *nulls;
-	char	   *scratch;		/* [target ncols][GSTORE_BATCH_ROWS * 16] */
-	GstoreValue *row_values;	/* [target ncols] */
-	bool	   *row_nulls;
+	GstoreColumnView *views; /* [target ncols] */
+	GstoreValue *values;	 /* [target ncols][GSTORE_BATCH_ROWS] */
+	bool *nulls;
+	char *scratch;			 /* [target ncols][GSTORE_BATCH_ROWS * 16] */
+	GstoreValue *row_values; /* [target ncols] */
+	bool *row_nulls;
 } Batch;
 
 /* Bind every column that both schemas have to the image in memory. */
@@ -22,14 +22,14 @@ bind_all(const GstoreSchema *target, const GstoreCodec *source,
 		 const GstoreImage *image, const GstoreSchema *schema,
 		 const char *bytes, GstoreColumnView *views, GstoreCodecError *error)
 {
-	uint64		rows = source->rows(image);
+	uint64 rows = source->rows(image);
 
 	for (int column = 0; column < target->ncols; column++)
 	{
 		GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
 		const void *pointers[GSTORE_RANGES_PER_COLUMN];
 		GstoreCodecStatus status;
-		int			n;
+		int n;
 
 		memset(&views[column], 0, sizeof(views[column]));
 		views[column].encoding = GSTORE_ENCODING_ABSENT;
@@ -60,7 +60,7 @@ append_batch(const GstoreCodec *target, GstoreBuilder *builder, int ncols,
 								batch->values + column * GSTORE_BATCH_ROWS,
 								batch->nulls + column * GSTORE_BATCH_ROWS,
 								batch->scratch +
-								(size_t) column * GSTORE_BATCH_ROWS * 16,
+									(size_t) column * GSTORE_BATCH_ROWS * 16,
 								error);
 		if (status != GSTORE_CODEC_OK)
 		{
@@ -70,7 +70,7 @@ append_batch(const GstoreCodec *target, GstoreBuilder *builder, int ncols,
 	}
 	for (uint64 i = 0; i < count; i++)
 	{
-		uint64		row = first + i;
+		uint64 row = first + i;
 
 		if (keep != NULL && !(keep[row / 8] & (1 << (row % 8))))
 			continue;
@@ -97,14 +97,13 @@ gstore_codec_merge(const GstoreCodec *target, GstoreBuilder *builder,
 				   const uint8 *keep, const GstoreAllocator *allocator,
 				   GstoreCodecError *error)
 {
-	size_t		n = target_schema->ncols > 0 ? target_schema->ncols : 1;
-	size_t		per_column = sizeof(GstoreColumnView) + sizeof(GstoreValue) +
-		sizeof(bool) + GSTORE_BATCH_ROWS * (sizeof(GstoreValue) + 16 +
-											sizeof(bool));
-	uint64		rows = source->rows(image);
-	char	   *memory = allocator->alloc(allocator->state, n * per_column);
+	size_t n = target_schema->ncols > 0 ? target_schema->ncols : 1;
+	size_t per_column = sizeof(GstoreColumnView) + sizeof(GstoreValue) +
+						sizeof(bool) + GSTORE_BATCH_ROWS * (sizeof(GstoreValue) + 16 + sizeof(bool));
+	uint64 rows = source->rows(image);
+	char *memory = allocator->alloc(allocator->state, n * per_column);
 	GstoreCodecStatus status;
-	Batch		batch;
+	Batch batch;
 
 	error->column = -1;
 	if (memory == NULL)

@@ -24,35 +24,35 @@
 
 typedef struct Header
 {
-	uint64		length;			/* bytes of the image */
-	uint32		nitems;			/* rows */
-	uint32		usage;			/* bytes used, in units of 8 */
-	uint32		nrooms;			/* = nitems */
-	uint32		ncols;
-	uint8		format;			/* FORMAT_COLUMN */
-	uint8		has_notbyval;
-	uint8		has_attnames;
-	uint8		tdhasoid;
-	uint32		tdtypeid;
-	int32		tdtypmod;
-	uint32		table_oid;
-	uint32		nslots;
-	uint32		hash_min;
-	uint32		hash_max;
-	uint32		nrows_per_block;
+	uint64 length; /* bytes of the image */
+	uint32 nitems; /* rows */
+	uint32 usage;  /* bytes used, in units of 8 */
+	uint32 nrooms; /* = nitems */
+	uint32 ncols;
+	uint8 format; /* FORMAT_COLUMN */
+	uint8 has_notbyval;
+	uint8 has_attnames;
+	uint8 tdhasoid;
+	uint32 tdtypeid;
+	int32 tdtypmod;
+	uint32 table_oid;
+	uint32 nslots;
+	uint32 hash_min;
+	uint32 hash_max;
+	uint32 nrows_per_block;
 } Header;
 
 typedef struct ColumnMeta
 {
-	uint8		attbyval;
-	uint8		attalign;		/* bytes */
-	int16		attlen;
-	int16		attnum;
-	int16		attcacheoff;	/* -1 */
-	uint32		atttypid;
-	int32		atttypmod;
-	uint32		va_offset;		/* in units of 8 bytes; 0: all NULL */
-	uint32		va_length;		/* in units of 8 bytes */
+	uint8 attbyval;
+	uint8 attalign; /* bytes */
+	int16 attlen;
+	int16 attnum;
+	int16 attcacheoff; /* -1 */
+	uint32 atttypid;
+	int32 atttypmod;
+	uint32 va_offset; /* in units of 8 bytes; 0: all NULL */
+	uint32 va_length; /* in units of 8 bytes */
 } ColumnMeta;
 
 StaticAssertDecl(sizeof(Header) == 56, "pgstrom header is 56 bytes");
@@ -72,59 +72,59 @@ StaticAssertDecl(sizeof(ColumnMeta) == 24, "pgstrom column meta is 24 bytes");
 /* A slot of the table that finds a value's place: 0 = empty. */
 typedef struct DictionarySlot
 {
-	uint32		hash;
-	uint32		place;			/* as in Column.offsets */
+	uint32 hash;
+	uint32 place; /* as in Column.offsets */
 } DictionarySlot;
 
 typedef struct Column
 {
 	const GstoreColumn *def;
-	uint32		stride;			/* bytes from value to value; varlena: 4 */
-	bool		any_null;
-	bool		any_value;
-	uint8	   *values;			/* [rows_room * stride]; varlena: uint32 places:
+	uint32 stride; /* bytes from value to value; varlena: 4 */
+	bool any_null;
+	bool any_value;
+	uint8 *values;	 /* [rows_room * stride]; varlena: uint32 places:
 								 * 0 = NULL, else 1 + units of 8 bytes into
 								 * the dictionary */
-	uint8	   *validity;		/* [rows_room / 8], fixed only */
-	uint8	   *dictionary;
-	uint64		dictionary_bytes;
-	uint64		dictionary_room;
-	DictionarySlot *slots;		/* NULL: not deduplicating */
-	uint32		nslots;			/* power of two */
-	uint32		ndistinct;
-	uint64		nseen;
-	bool		given_up;
+	uint8 *validity; /* [rows_room / 8], fixed only */
+	uint8 *dictionary;
+	uint64 dictionary_bytes;
+	uint64 dictionary_room;
+	DictionarySlot *slots; /* NULL: not deduplicating */
+	uint32 nslots;		   /* power of two */
+	uint32 ndistinct;
+	uint64 nseen;
+	bool given_up;
 } Column;
 
 struct GstoreBuilder
 {
 	const GstoreSchema *schema;
 	GstoreAllocator allocator;
-	uint64		rows;
-	uint64		room;			/* rows the arrays hold */
-	uint64		memory;			/* bytes allocated */
-	Column		columns[];
+	uint64 rows;
+	uint64 room;   /* rows the arrays hold */
+	uint64 memory; /* bytes allocated */
+	Column columns[];
 };
 
 static uint64
 header_size(const GstoreSchema *schema)
 {
 	return GSTORE_ALIGN(sizeof(Header) + schema->ncols *
-						(sizeof(ColumnMeta) + GSTORE_NAME_LENGTH), 16);
+											 (sizeof(ColumnMeta) + GSTORE_NAME_LENGTH),
+						16);
 }
 
 static uint32
 column_stride(const GstoreColumn *def)
 {
-	return def->attlen < 0 ? sizeof(uint32) :
-		(uint32) GSTORE_ALIGN(def->attlen, def->attalign);
+	return def->attlen < 0 ? sizeof(uint32) : (uint32) GSTORE_ALIGN(def->attlen, def->attalign);
 }
 
 static void *
 resize(GstoreBuilder *builder, void *memory, uint64 before, uint64 after)
 {
-	void	   *result = builder->allocator.resize(builder->allocator.state,
-												   memory, after);
+	void *result = builder->allocator.resize(builder->allocator.state,
+											 memory, after);
 
 	if (result != NULL)
 		builder->memory += after - before;
@@ -141,7 +141,7 @@ release(GstoreBuilder *builder, void *memory)
 static GstoreBuilder *
 builder_create(const GstoreSchema *schema, const GstoreAllocator *allocator)
 {
-	size_t		bytes = sizeof(GstoreBuilder) + schema->ncols * sizeof(Column);
+	size_t bytes = sizeof(GstoreBuilder) + schema->ncols * sizeof(Column);
 	GstoreBuilder *builder = allocator->alloc(allocator->state, bytes);
 
 	if (builder == NULL)
@@ -163,7 +163,7 @@ builder_destroy(GstoreBuilder *builder)
 {
 	for (int i = 0; i < builder->schema->ncols; i++)
 	{
-		Column	   *column = &builder->columns[i];
+		Column *column = &builder->columns[i];
 
 		release(builder, column->values);
 		release(builder, column->validity);
@@ -179,7 +179,7 @@ builder_reset(GstoreBuilder *builder)
 	builder->rows = 0;
 	for (int i = 0; i < builder->schema->ncols; i++)
 	{
-		Column	   *column = &builder->columns[i];
+		Column *column = &builder->columns[i];
 
 		column->any_null = column->any_value = false;
 		column->dictionary_bytes = 0;
@@ -196,12 +196,12 @@ builder_reset(GstoreBuilder *builder)
 static bool
 make_room(GstoreBuilder *builder)
 {
-	uint64		room = builder->room == 0 ? 64 : builder->room * 2;
+	uint64 room = builder->room == 0 ? 64 : builder->room * 2;
 
 	for (int i = 0; i < builder->schema->ncols; i++)
 	{
-		Column	   *column = &builder->columns[i];
-		void	   *memory;
+		Column *column = &builder->columns[i];
+		void *memory;
 
 		if (column->def->dropped)
 			continue;
@@ -226,7 +226,7 @@ make_room(GstoreBuilder *builder)
 static inline uint64
 read_word(const uint8 *bytes)
 {
-	uint64		word;
+	uint64 word;
 
 	memcpy(&word, bytes, sizeof(word));
 	return word;
@@ -237,7 +237,7 @@ static uint32
 hash_bytes_fast(const uint8 *bytes, size_t length)
 {
 	const uint64 factor = UINT64_C(0x9E3779B97F4A7C15);
-	uint64		hash = length * factor;
+	uint64 hash = length * factor;
 
 	while (length >= 8)
 	{
@@ -248,7 +248,7 @@ hash_bytes_fast(const uint8 *bytes, size_t length)
 	}
 	if (length > 0)
 	{
-		uint64		word = 0;
+		uint64 word = 0;
 
 		memcpy(&word, bytes, length);
 		hash = (hash ^ word) * factor;
@@ -261,10 +261,10 @@ hash_bytes_fast(const uint8 *bytes, size_t length)
 static bool
 grow_slots(GstoreBuilder *builder, Column *column)
 {
-	uint32		nslots = column->nslots == 0 ? 256 : column->nslots * 2;
-	size_t		bytes = nslots * sizeof(DictionarySlot);
+	uint32 nslots = column->nslots == 0 ? 256 : column->nslots * 2;
+	size_t bytes = nslots * sizeof(DictionarySlot);
 	DictionarySlot *slots = builder->allocator.alloc(builder->allocator.state,
-													  bytes);
+													 bytes);
 
 	if (slots == NULL)
 		return false;
@@ -272,7 +272,7 @@ grow_slots(GstoreBuilder *builder, Column *column)
 	for (uint32 i = 0; i < column->nslots; i++)
 	{
 		DictionarySlot slot = column->slots[i];
-		uint32		at = slot.hash & (nslots - 1);
+		uint32 at = slot.hash & (nslots - 1);
 
 		if (slot.place == 0)
 			continue;
@@ -290,9 +290,9 @@ grow_slots(GstoreBuilder *builder, Column *column)
 /* A varlena of the builder's caller, taken apart. */
 typedef struct Varlena
 {
-	uint32		header;			/* the 4-byte header it gets here */
-	const uint8 *body;			/* bytes behind the header */
-	size_t		body_bytes;
+	uint32 header;	   /* the 4-byte header it gets here */
+	const uint8 *body; /* bytes behind the header */
+	size_t body_bytes;
 } Varlena;
 
 /* See postgres.h, "varattrib": lowest bit 1 is a 1-byte header, low bits 10 a
@@ -301,7 +301,7 @@ static Varlena
 take_apart(const void *value)
 {
 	const uint8 *bytes = value;
-	Varlena		result;
+	Varlena result;
 
 	if (bytes[0] & 1)
 	{
@@ -323,7 +323,7 @@ static uint32
 find_value(const Column *column, const Varlena *value, uint32 hash,
 		   uint32 *slot)
 {
-	uint32		at = hash & (column->nslots - 1);
+	uint32 at = hash & (column->nslots - 1);
 
 	for (; column->slots[at].place != 0; at = (at + 1) & (column->nslots - 1))
 	{
@@ -332,7 +332,7 @@ find_value(const Column *column, const Varlena *value, uint32 hash,
 		if (column->slots[at].hash != hash)
 			continue;
 		other = column->dictionary +
-			(uint64) (column->slots[at].place - 1) * 8;
+				(uint64) (column->slots[at].place - 1) * 8;
 		if (memcmp(other, &value->header, 4) == 0 &&
 			memcmp(other + 4, value->body, value->body_bytes) == 0)
 			return column->slots[at].place;
@@ -345,9 +345,9 @@ static GstoreCodecStatus
 add_value(GstoreBuilder *builder, Column *column, const Varlena *value,
 		  uint32 *place, GstoreCodecError *error)
 {
-	uint64		bytes = GSTORE_ALIGN(value->body_bytes + 4, 8);
-	uint64		end = column->dictionary_bytes + bytes;
-	uint8	   *target;
+	uint64 bytes = GSTORE_ALIGN(value->body_bytes + 4, 8);
+	uint64 end = column->dictionary_bytes + bytes;
+	uint8 *target;
 
 	if (end + (builder->rows + 2) * sizeof(uint32) > MAX_OFFSET)
 	{
@@ -359,10 +359,11 @@ add_value(GstoreBuilder *builder, Column *column, const Varlena *value,
 	}
 	if (end > column->dictionary_room)
 	{
-		uint64		room = Max(end, Max(column->dictionary_room +
-										column->dictionary_room / 2, 1024));
-		void	   *memory = resize(builder, column->dictionary,
-									column->dictionary_room, room);
+		uint64 room = Max(end, Max(column->dictionary_room +
+									   column->dictionary_room / 2,
+								   1024));
+		void *memory = resize(builder, column->dictionary,
+							  column->dictionary_room, room);
 
 		if (memory == NULL)
 			return GSTORE_CODEC_OUT_OF_MEMORY;
@@ -382,11 +383,11 @@ static GstoreCodecStatus
 append_varlena(GstoreBuilder *builder, Column *column, const void *pointer,
 			   GstoreCodecError *error)
 {
-	Varlena		value = take_apart(pointer);
-	uint32		place = 0;
-	uint32		slot = 0;
-	uint32		hash = 0;
-	bool		deduplicate = !column->given_up;
+	Varlena value = take_apart(pointer);
+	uint32 place = 0;
+	uint32 slot = 0;
+	uint32 hash = 0;
+	bool deduplicate = !column->given_up;
 	GstoreCodecStatus status;
 
 	if (deduplicate)
@@ -449,8 +450,8 @@ static GstoreCodecStatus
 append(GstoreBuilder *builder, const GstoreValue *values, const bool *nulls,
 	   GstoreCodecError *error)
 {
-	uint64		row = builder->rows;
-	int			ncols = builder->schema->ncols;
+	uint64 row = builder->rows;
+	int ncols = builder->schema->ncols;
 
 	error->column = -1;
 	error->hint[0] = '\0';
@@ -468,7 +469,7 @@ append(GstoreBuilder *builder, const GstoreValue *values, const bool *nulls,
 	}
 	for (int i = 0; i < ncols; i++)
 	{
-		Column	   *column = &builder->columns[i];
+		Column *column = &builder->columns[i];
 		const GstoreColumn *def = column->def;
 
 		if (unlikely(def->dropped))
@@ -525,7 +526,7 @@ builder_memory(const GstoreBuilder *builder)
 static uint64
 column_bytes(const Column *column, uint64 rows)
 {
-	uint64		bytes;
+	uint64 bytes;
 
 	if (!column->any_value)
 		return 0;
@@ -540,7 +541,7 @@ column_bytes(const Column *column, uint64 rows)
 static uint64
 builder_image_bytes(const GstoreBuilder *builder)
 {
-	uint64		bytes = header_size(builder->schema);
+	uint64 bytes = header_size(builder->schema);
 
 	for (int i = 0; i < builder->schema->ncols; i++)
 		bytes += column_bytes(&builder->columns[i], builder->rows);
@@ -550,15 +551,15 @@ builder_image_bytes(const GstoreBuilder *builder)
 static void
 write_column(const Column *column, uint64 rows, uint8 *target)
 {
-	uint64		array = rows * column->stride;
-	uint64		padded = GSTORE_ALIGN(array, 8);
+	uint64 array = rows * column->stride;
+	uint64 padded = GSTORE_ALIGN(array, 8);
 
 	memset(target + padded - 8, 0, padded > 0 ? 8 : 0);
 	if (column->def->attlen < 0)
 	{
 		const uint32 *places = (const uint32 *) column->values;
-		uint32	   *offsets = (uint32 *) target;
-		uint32		shift = (uint32) (padded / 8) - 1;
+		uint32 *offsets = (uint32 *) target;
+		uint32 shift = (uint32) (padded / 8) - 1;
 
 		for (uint64 row = 0; row < rows; row++)
 			offsets[row] = places[row] == 0 ? 0 : places[row] + shift;
@@ -568,8 +569,8 @@ write_column(const Column *column, uint64 rows, uint8 *target)
 	memcpy(target, column->values, array);
 	if (column->any_null)
 	{
-		uint64		bytes = (rows + 7) / 8;
-		uint64		padded_bytes = GSTORE_ALIGN(bytes, 8);
+		uint64 bytes = (rows + 7) / 8;
+		uint64 padded_bytes = GSTORE_ALIGN(bytes, 8);
 
 		memset(target + padded + padded_bytes - 8, 0, 8);
 		memcpy(target + padded, column->validity, bytes);
@@ -580,10 +581,10 @@ static void
 builder_write(const GstoreBuilder *builder, void *image)
 {
 	const GstoreSchema *schema = builder->schema;
-	Header	   *header = image;
+	Header *header = image;
 	ColumnMeta *metas = (ColumnMeta *) (header + 1);
-	char	   *names = (char *) (metas + schema->ncols);
-	uint64		at = header_size(schema);
+	char *names = (char *) (metas + schema->ncols);
+	uint64 at = header_size(schema);
 
 	memset(image, 0, at);
 	header->nitems = header->nrooms = (uint32) builder->rows;
@@ -598,7 +599,7 @@ builder_write(const GstoreBuilder *builder, void *image)
 	{
 		const Column *column = &builder->columns[i];
 		const GstoreColumn *def = column->def;
-		uint64		bytes = column_bytes(column, builder->rows);
+		uint64 bytes = column_bytes(column, builder->rows);
 
 		metas[i].attbyval = def->attbyval;
 		metas[i].attalign = def->attalign;
@@ -625,17 +626,17 @@ builder_write(const GstoreBuilder *builder, void *image)
 
 typedef struct Extent
 {
-	uint64		offset;			/* bytes; 0: all NULL */
-	uint64		length;
-	bool		has_validity;
+	uint64 offset; /* bytes; 0: all NULL */
+	uint64 length;
+	bool has_validity;
 } Extent;
 
 struct GstoreImage
 {
 	const GstoreSchema *schema;
 	GstoreAllocator allocator;
-	uint64		rows;
-	Extent		columns[];
+	uint64 rows;
+	Extent columns[];
 };
 
 static GstoreCodecStatus
@@ -653,7 +654,7 @@ parse_column(const ColumnMeta *meta, const GstoreColumn *def, int number,
 			 uint64 rows, uint64 image_bytes, Extent *extent,
 			 GstoreCodecError *error)
 {
-	uint64		array;
+	uint64 array;
 
 	extent->offset = (uint64) meta->va_offset * 8;
 	extent->length = (uint64) meta->va_length * 8;
@@ -699,7 +700,7 @@ open_image(const void *bytes, uint64 image_bytes, const GstoreSchema *schema,
 		header->ncols != (uint32) schema->ncols)
 		return corrupt(error, -1, "a chunk's header is damaged");
 	result = allocator->alloc(allocator->state, sizeof(GstoreImage) +
-							  schema->ncols * sizeof(Extent));
+													schema->ncols * sizeof(Extent));
 	if (result == NULL)
 	{
 		strcpy(error->message, "out of memory");
@@ -744,8 +745,8 @@ column_ranges(const GstoreImage *image, int column, uint64 first,
 {
 	const Extent *extent = &image->columns[column];
 	const GstoreColumn *def = &image->schema->columns[column];
-	uint32		stride = column_stride(def);
-	uint64		array = GSTORE_ALIGN(image->rows * stride, 8);
+	uint32 stride = column_stride(def);
+	uint64 array = GSTORE_ALIGN(image->rows * stride, 8);
 
 	if (extent->offset == 0)
 		return 0;
@@ -771,8 +772,8 @@ bind(const GstoreImage *image, int column, uint64 first, uint64 count,
 {
 	const Extent *extent = &image->columns[column];
 	const GstoreColumn *def = &image->schema->columns[column];
-	uint32		stride = column_stride(def);
-	uint64		array = GSTORE_ALIGN(image->rows * stride, 8);
+	uint32 stride = column_stride(def);
+	uint64 array = GSTORE_ALIGN(image->rows * stride, 8);
 
 	(void) count;
 	(void) error;
@@ -809,10 +810,10 @@ bind(const GstoreImage *image, int column, uint64 first, uint64 count,
 static inline bool
 is_valid(const GstoreColumnView *view, uint64 row)
 {
-	uint64		bit = view->validity_bit + row;
+	uint64 bit = view->validity_bit + row;
 
 	return view->validity == NULL ||
-		(view->validity[bit / 8] & (1 << (bit % 8))) != 0;
+		   (view->validity[bit / 8] & (1 << (bit % 8))) != 0;
 }
 
 /* As fetch_att() makes Datums: by-value types are sign-extended. */
@@ -842,8 +843,8 @@ decode_fixed(const GstoreColumnView *view, uint64 from, uint64 count,
 static bool
 is_sound(const GstoreColumnView *view, uint64 offset)
 {
-	uint32		header;
-	uint64		length;
+	uint32 header;
+	uint64 length;
 
 	if (offset < view->base_from || offset + 4 > view->base_to)
 		return false;
@@ -862,7 +863,7 @@ decode_varlena(const GstoreColumnView *view, uint64 from, uint64 count,
 
 	for (uint64 i = 0; i < count; i++)
 	{
-		uint64		offset = (uint64) offsets[i] * 8;
+		uint64 offset = (uint64) offsets[i] * 8;
 
 		nulls[i] = offset == 0;
 		values[i] = (GstoreValue) (uintptr_t) (view->base + offset);
@@ -909,7 +910,7 @@ validate_column(const GstoreImage *image, int column, const uint8 *bytes,
 	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
 	const void *pointers[GSTORE_RANGES_PER_COLUMN];
 	GstoreColumnView view;
-	int			n = column_ranges(image, column, 0, image->rows, ranges);
+	int n = column_ranges(image, column, 0, image->rows, ranges);
 
 	for (int i = 0; i < n; i++)
 		pointers[i] = bytes + ranges[i].offset;
@@ -917,7 +918,7 @@ validate_column(const GstoreImage *image, int column, const uint8 *bytes,
 	if (view.encoding == GSTORE_ENCODING_PGSTROM_VARLENA)
 		for (uint64 row = 0; row < image->rows; row++)
 		{
-			uint64		offset = (uint64) ((const uint32 *) view.values)[row] * 8;
+			uint64 offset = (uint64) ((const uint32 *) view.values)[row] * 8;
 
 			if (offset != 0 && !is_sound(&view, offset))
 				return corrupt(error, column,

@@ -30,29 +30,29 @@
 /* Under lock: everything but base and pages. */
 typedef struct Area
 {
-	LWLock		lock;
-	uint64		base;			/* first page's number in the mapping */
-	uint64		pages;
-	uint64		budget;			/* pages that may be populated at a time */
-	uint64		used;
-	uint64		populated;		/* charged: populated or about to be */
-	uint64		hint;			/* page to begin the search at */
-	uint64	   *used_map;		/* [pages / WORD_BITS]; same address in every
+	LWLock lock;
+	uint64 base; /* first page's number in the mapping */
+	uint64 pages;
+	uint64 budget; /* pages that may be populated at a time */
+	uint64 used;
+	uint64 populated; /* charged: populated or about to be */
+	uint64 hint;	  /* page to begin the search at */
+	uint64 *used_map; /* [pages / WORD_BITS]; same address in every
 								 * process: main shared memory */
-	uint64	   *populated_map;
+	uint64 *populated_map;
 } Area;
 
 typedef struct ArenaShared
 {
-	int			tranche;
-	Area		areas[2];		/* by GstoreArenaArea */
+	int tranche;
+	Area areas[2]; /* by GstoreArenaArea */
 } ArenaShared;
 
 /* Made before fork, the same in every process. */
 static char *arena_base;
 static uint64 arena_bytes;
 static uint64 staging_bytes;
-static int	arena_fd = -1;
+static int arena_fd = -1;
 
 static ArenaShared *shared;
 
@@ -62,7 +62,7 @@ static ArenaShared *shared;
 static uint64
 read_number(const char *path)
 {
-	FILE	   *file = fopen(path, "r");
+	FILE *file = fopen(path, "r");
 	unsigned long long number = UINT64_MAX;
 
 	if (file == NULL)
@@ -80,14 +80,14 @@ cgroup_headroom(void)
 	static const char *const files[][2] = {
 		{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
 		{"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-		"/sys/fs/cgroup/memory/memory.usage_in_bytes"},
+		 "/sys/fs/cgroup/memory/memory.usage_in_bytes"},
 	};
-	uint64		least = UINT64_MAX;
+	uint64 least = UINT64_MAX;
 
 	for (int i = 0; i < (int) lengthof(files); i++)
 	{
-		uint64		limit = read_number(files[i][0]);
-		uint64		current = read_number(files[i][1]);
+		uint64 limit = read_number(files[i][0]);
+		uint64 current = read_number(files[i][1]);
 
 		if (limit != UINT64_MAX && current != UINT64_MAX)
 			least = Min(least, limit > current ? limit - current : 0);
@@ -99,10 +99,10 @@ cgroup_headroom(void)
 static uint64
 available_memory(void)
 {
-	FILE	   *file = fopen("/proc/meminfo", "r");
-	char		line[128];
+	FILE *file = fopen("/proc/meminfo", "r");
+	char line[128];
 	unsigned long long kilobytes;
-	uint64		result = UINT64_MAX;
+	uint64 result = UINT64_MAX;
 
 	if (file == NULL)
 		return UINT64_MAX;
@@ -122,7 +122,7 @@ headroom(void)
 uint64
 gstore_arena_default_bytes(void)
 {
-	uint64		most = headroom();
+	uint64 most = headroom();
 
 	if (most == UINT64_MAX)
 		most = (uint64) sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
@@ -190,8 +190,8 @@ init_area(Area *area, uint64 first_byte, uint64 bytes, uint64 *used_map,
 void
 gstore_arena_shmem_startup(void)
 {
-	bool		found;
-	uint64	   *maps;
+	bool found;
+	uint64 *maps;
 
 	shared = ShmemInitStruct("gstore_fdw arena", gstore_arena_shmem_size(),
 							 &found);
@@ -227,10 +227,9 @@ set_pages(uint64 *map, uint64 first, uint64 count, bool value)
 {
 	while (count > 0)
 	{
-		uint64		bit = first % WORD_BITS;
-		uint64		n = Min(count, WORD_BITS - bit);
-		uint64		mask = (n == WORD_BITS ? ~UINT64CONST(0) :
-							((UINT64CONST(1) << n) - 1)) << bit;
+		uint64 bit = first % WORD_BITS;
+		uint64 n = Min(count, WORD_BITS - bit);
+		uint64 mask = (n == WORD_BITS ? ~UINT64CONST(0) : ((UINT64CONST(1) << n) - 1)) << bit;
 
 		if (value)
 			map[first / WORD_BITS] |= mask;
@@ -245,7 +244,7 @@ set_pages(uint64 *map, uint64 first, uint64 count, bool value)
 static inline uint64
 candidates(const Area *area, uint64 word, bool warm)
 {
-	uint64		bits = ~area->used_map[word];
+	uint64 bits = ~area->used_map[word];
 
 	return warm ? bits & area->populated_map[word] : bits;
 }
@@ -257,12 +256,12 @@ candidates(const Area *area, uint64 word, bool warm)
 static uint64
 find_run(const Area *area, uint64 count, uint64 from, uint64 to, bool warm)
 {
-	uint64		run = 0;
-	uint64		page = from;
+	uint64 run = 0;
+	uint64 page = from;
 
 	while (page < to)
 	{
-		uint64		bits = candidates(area, page / WORD_BITS, warm);
+		uint64 bits = candidates(area, page / WORD_BITS, warm);
 
 		if (page % WORD_BITS == 0 && to - page >= WORD_BITS)
 		{
@@ -296,8 +295,8 @@ find_place(const Area *area, uint64 count)
 {
 	for (int warm = 1; warm >= 0; warm--)
 	{
-		uint64		page = find_run(area, count, area->hint, area->pages,
-									warm);
+		uint64 page = find_run(area, count, area->hint, area->pages,
+							   warm);
 
 		if (page == area->pages && area->hint > 0)
 			page = find_run(area, count, 0,
@@ -311,7 +310,7 @@ find_place(const Area *area, uint64 count)
 static uint64
 count_unpopulated(const Area *area, uint64 first, uint64 count)
 {
-	uint64		missing = 0;
+	uint64 missing = 0;
 
 	for (uint64 page = first; page < first + count; page++)
 		if (!test_page(area->populated_map, page))
@@ -324,7 +323,7 @@ count_unpopulated(const Area *area, uint64 first, uint64 count)
 static uint64
 stretch(const Area *area, uint64 first, uint64 count, uint64 *missing)
 {
-	uint64		end = first + count;
+	uint64 end = first + count;
 
 	while (end < area->pages && end - first < STRIDE &&
 		   area->populated + *missing < area->budget &&
@@ -342,7 +341,7 @@ stretch(const Area *area, uint64 first, uint64 count, uint64 *missing)
 static bool
 call_fallocate(const Area *area, int mode, uint64 first, uint64 count)
 {
-	int			result;
+	int result;
 
 	do
 	{
@@ -359,9 +358,9 @@ static void
 cool_down(Area *area, uint64 need)
 {
 	for (uint64 page = 0; page < area->pages &&
-		 area->populated + need > area->budget;)
+						  area->populated + need > area->budget;)
 	{
-		uint64		end = page;
+		uint64 end = page;
 
 		while (end < area->pages && !test_page(area->used_map, end) &&
 			   test_page(area->populated_map, end))
@@ -387,14 +386,14 @@ cool_down(Area *area, uint64 need)
 static bool
 populate(Area *area, uint64 first, uint64 count)
 {
-	uint64		page = first;
-	bool		good = true;
-	int			error;
+	uint64 page = first;
+	bool good = true;
+	int error;
 
 	PG_SETMASK(&BlockSig);
 	while (page < first + count && good)
 	{
-		uint64		end = page;
+		uint64 end = page;
 
 		while (end < first + count && !test_page(area->populated_map, end))
 			end++;
@@ -414,18 +413,17 @@ bool
 gstore_arena_alloc(GstoreArenaArea which, uint64 bytes, uint64 *offset,
 				   uint64 *length, uint64 *available)
 {
-	Area	   *area = &shared->areas[which];
-	uint64		count = GSTORE_ALIGN(Max(bytes, 1), GSTORE_ARENA_PAGE) /
-		GSTORE_ARENA_PAGE;
-	uint64		first;
-	uint64		taken = count;
-	uint64		missing = 0;
-	bool		good;
+	Area *area = &shared->areas[which];
+	uint64 count = GSTORE_ALIGN(Max(bytes, 1), GSTORE_ARENA_PAGE) /
+				   GSTORE_ARENA_PAGE;
+	uint64 first;
+	uint64 taken = count;
+	uint64 missing = 0;
+	bool good;
 
 	errno = 0;
 	LWLockAcquire(&area->lock, LW_EXCLUSIVE);
-	first = count > area->pages - area->used ? area->pages :
-		find_place(area, count);
+	first = count > area->pages - area->used ? area->pages : find_place(area, count);
 	if (first != area->pages)
 	{
 		missing = count_unpopulated(area, first, count);
@@ -451,8 +449,8 @@ gstore_arena_alloc(GstoreArenaArea which, uint64 bytes, uint64 *offset,
 	good = missing == 0 || populate(area, first, taken);
 	if (missing > 0)
 	{
-		int			error = errno;
-		uint64		spare = good ? taken - count : taken;
+		int error = errno;
+		uint64 spare = good ? taken - count : taken;
 
 		LWLockAcquire(&area->lock, LW_EXCLUSIVE);
 		if (good)
@@ -476,10 +474,9 @@ gstore_arena_alloc(GstoreArenaArea which, uint64 bytes, uint64 *offset,
 void
 gstore_arena_free(uint64 offset, uint64 length)
 {
-	Area	   *area = &shared->areas[offset < staging_bytes ?
-									  GSTORE_ARENA_STAGING : GSTORE_ARENA_POOL];
-	uint64		first = offset / GSTORE_ARENA_PAGE - area->base;
-	uint64		count = length / GSTORE_ARENA_PAGE;
+	Area *area = &shared->areas[offset < staging_bytes ? GSTORE_ARENA_STAGING : GSTORE_ARENA_POOL];
+	uint64 first = offset / GSTORE_ARENA_PAGE - area->base;
+	uint64 count = length / GSTORE_ARENA_PAGE;
 
 	if (length == 0)
 		return;
@@ -499,7 +496,7 @@ gstore_arena_pointer(uint64 offset)
 void
 gstore_arena_usage(GstoreArenaArea which, GstoreArenaUsage *usage)
 {
-	Area	   *area = &shared->areas[which];
+	Area *area = &shared->areas[which];
 
 	LWLockAcquire(&area->lock, LW_SHARED);
 	usage->total = area->budget * GSTORE_ARENA_PAGE;

@@ -32,9 +32,9 @@ typedef enum GstoreArenaArea
 
 typedef struct GstoreArenaUsage
 {
-	uint64		total;			/* bytes this area can ever hold: the budget */
-	uint64		used;			/* bytes in extents handed out */
-	uint64		populated;		/* bytes that hold physical pages */
+	uint64 total;	  /* bytes this area can ever hold: the budget */
+	uint64 used;	  /* bytes in extents handed out */
+	uint64 populated; /* bytes that hold physical pages */
 } GstoreArenaUsage;
 
 /* In the postmaster, before fork (from _PG_init): make and map the memfd of
@@ -76,6 +76,6 @@ extern void gstore_arena_usage(GstoreArenaArea area, GstoreArenaUsage *usage);
 extern void *gstore_arena_staging(uint64 *bytes);
 
 /* The memfd, for the sharing of host memory. */
-extern int	gstore_arena_fd(void);
+extern int gstore_arena_fd(void);
 
 #endif

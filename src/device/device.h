@@ -27,34 +27,34 @@
 typedef enum GstoreDeviceErrorKind
 {
 	GSTORE_DEVICE_OK = 0,
-	GSTORE_DEVICE_OUT_OF_MEMORY,	/* 53200: asks for more than is free */
-	GSTORE_DEVICE_LOST,			/* 58030: sticky error; the context is dead */
-	GSTORE_DEVICE_UNAVAILABLE,	/* 55000: no library, driver or device */
-	GSTORE_DEVICE_INVALID,		/* 22023: the caller's value was refused */
-	GSTORE_DEVICE_UNSUPPORTED,	/* 0A000: this device cannot do it */
-	GSTORE_DEVICE_FAILED		/* 58000: anything else the device said */
+	GSTORE_DEVICE_OUT_OF_MEMORY, /* 53200: asks for more than is free */
+	GSTORE_DEVICE_LOST,			 /* 58030: sticky error; the context is dead */
+	GSTORE_DEVICE_UNAVAILABLE,	 /* 55000: no library, driver or device */
+	GSTORE_DEVICE_INVALID,		 /* 22023: the caller's value was refused */
+	GSTORE_DEVICE_UNSUPPORTED,	 /* 0A000: this device cannot do it */
+	GSTORE_DEVICE_FAILED		 /* 58000: anything else the device said */
 } GstoreDeviceErrorKind;
 
 typedef struct GstoreDeviceError
 {
 	GstoreDeviceErrorKind kind;
-	int32		code;			/* CUresult on cuda, errno on host, else 0 */
-	char		what[64];		/* the call: "cuMemAlloc_v2" */
-	char		text[192];		/* the device's own name and words for code */
+	int32 code;		/* CUresult on cuda, errno on host, else 0 */
+	char what[64];	/* the call: "cuMemAlloc_v2" */
+	char text[192]; /* the device's own name and words for code */
 } GstoreDeviceError;
 
 /* What does not change while a device is open. */
 typedef struct GstoreDeviceInfo
 {
-	int32		number;			/* 0 .. count - 1; what "pinning" names */
-	char		kind[8];		/* "host" or "cuda" */
-	char		name[96];		/* the device's own name */
-	char		uuid[40];		/* 8-4-4-4-12 hex digits; empty on host */
-	uint64		total_bytes;	/* memory the device has for everybody */
-	int32		compute_major;	/* compute capability; 0 on host */
-	int32		compute_minor;
-	int32		multiprocessors;	/* streaming multiprocessors; CPUs on host */
-	bool		ipc_capable;	/* memory can be exported to processes */
+	int32 number;		 /* 0 .. count - 1; what "pinning" names */
+	char kind[8];		 /* "host" or "cuda" */
+	char name[96];		 /* the device's own name */
+	char uuid[40];		 /* 8-4-4-4-12 hex digits; empty on host */
+	uint64 total_bytes;	 /* memory the device has for everybody */
+	int32 compute_major; /* compute capability; 0 on host */
+	int32 compute_minor;
+	int32 multiprocessors; /* streaming multiprocessors; CPUs on host */
+	bool ipc_capable;	   /* memory can be exported to processes */
 } GstoreDeviceInfo;
 
 /* An address on a device: CUdeviceptr on cuda, byte offset in the arena on
@@ -67,79 +67,79 @@ typedef struct GstoreStream GstoreStream;
 /* 64 opaque bytes that name an exported allocation: CUipcMemHandle. */
 typedef struct GstoreIpcHandle
 {
-	uint8		bytes[64];
+	uint8 bytes[64];
 } GstoreIpcHandle;
 
 typedef struct GstoreDeviceConfig
 {
-	const char *cuda_library;	/* file name for dlopen; cuda only */
-	void	   *arena_base;		/* the arena's mapping, and its bytes */
-	uint64		arena_bytes;
-	int			completion_fd;	/* eventfd written when a stream may have
+	const char *cuda_library; /* file name for dlopen; cuda only */
+	void *arena_base;		  /* the arena's mapping, and its bytes */
+	uint64 arena_bytes;
+	int completion_fd; /* eventfd written when a stream may have
 								 * advanced; -1: poll only */
 } GstoreDeviceConfig;
 
 typedef struct GstoreDeviceOps
 {
-	const char *kind;			/* "host" or "cuda" */
-	bool		keeper_only;	/* no backend may call it */
+	const char *kind; /* "host" or "cuda" */
+	bool keeper_only; /* no backend may call it */
 
 	/* Open the library and every device.  Once per process; close undoes. */
-	bool		(*open)(const GstoreDeviceConfig *config,
-						GstoreDeviceError *error);
-	void		(*close)(void);
+	bool (*open)(const GstoreDeviceConfig *config,
+				 GstoreDeviceError *error);
+	void (*close)(void);
 
-	int			(*count)(void);
-	bool		(*describe)(int device, GstoreDeviceInfo *info,
-							GstoreDeviceError *error);
+	int (*count)(void);
+	bool (*describe)(int device, GstoreDeviceInfo *info,
+					 GstoreDeviceError *error);
 	/* Free bytes now, all users of the device counted. */
-	bool		(*free_bytes)(int device, uint64 *bytes,
-							  GstoreDeviceError *error);
+	bool (*free_bytes)(int device, uint64 *bytes,
+					   GstoreDeviceError *error);
 
 	/* Page-lock [base, base + bytes) for all devices; unlocked by close. */
-	bool		(*register_staging)(void *base, uint64 bytes,
-									GstoreDeviceError *error);
+	bool (*register_staging)(void *base, uint64 bytes,
+							 GstoreDeviceError *error);
 
 	/* May block and synchronise the device: call on the helper thread. */
-	bool		(*alloc)(int device, uint64 bytes,
-						 GstoreDeviceAddress *address,
-						 GstoreDeviceError *error);
-	bool		(*free)(int device, GstoreDeviceAddress address,
-						GstoreDeviceError *error);
+	bool (*alloc)(int device, uint64 bytes,
+				  GstoreDeviceAddress *address,
+				  GstoreDeviceError *error);
+	bool (*free)(int device, GstoreDeviceAddress address,
+				 GstoreDeviceError *error);
 
-	bool		(*stream_create)(int device, GstoreStream **stream,
-								 GstoreDeviceError *error);
-	void		(*stream_destroy)(GstoreStream *stream);
+	bool (*stream_create)(int device, GstoreStream **stream,
+						  GstoreDeviceError *error);
+	void (*stream_destroy)(GstoreStream *stream);
 	/* Asynchronous; host memory must be page-locked and stay as it is until
 	 * the stream is done. */
-	bool		(*copy_to_device)(GstoreStream *stream,
-								  GstoreDeviceAddress to, const void *from,
-								  uint64 bytes, GstoreDeviceError *error);
-	bool		(*copy_to_host)(GstoreStream *stream, void *to,
-								GstoreDeviceAddress from, uint64 bytes,
-								GstoreDeviceError *error);
-	bool		(*copy_on_device)(GstoreStream *stream,
-								  GstoreDeviceAddress to,
-								  GstoreDeviceAddress from, uint64 bytes,
-								  GstoreDeviceError *error);
-	bool		(*fill)(GstoreStream *stream, GstoreDeviceAddress to,
-						uint8 value, uint64 bytes, GstoreDeviceError *error);
+	bool (*copy_to_device)(GstoreStream *stream,
+						   GstoreDeviceAddress to, const void *from,
+						   uint64 bytes, GstoreDeviceError *error);
+	bool (*copy_to_host)(GstoreStream *stream, void *to,
+						 GstoreDeviceAddress from, uint64 bytes,
+						 GstoreDeviceError *error);
+	bool (*copy_on_device)(GstoreStream *stream,
+						   GstoreDeviceAddress to,
+						   GstoreDeviceAddress from, uint64 bytes,
+						   GstoreDeviceError *error);
+	bool (*fill)(GstoreStream *stream, GstoreDeviceAddress to,
+				 uint8 value, uint64 bytes, GstoreDeviceError *error);
 	/* Ask for a write to completion_fd when all queued so far is done. */
-	bool		(*stream_notify)(GstoreStream *stream,
-								 GstoreDeviceError *error);
+	bool (*stream_notify)(GstoreStream *stream,
+						  GstoreDeviceError *error);
 	/* *done: all that was queued has completed.  False: it failed. */
-	bool		(*stream_query)(GstoreStream *stream, bool *done,
-								GstoreDeviceError *error);
+	bool (*stream_query)(GstoreStream *stream, bool *done,
+						 GstoreDeviceError *error);
 
 	/* Sharing.  close_handle takes what open_handle gave. */
-	bool		(*export_handle)(int device, GstoreDeviceAddress address,
-								 GstoreIpcHandle *handle,
-								 GstoreDeviceError *error);
-	bool		(*open_handle)(int device, const GstoreIpcHandle *handle,
-							   GstoreDeviceAddress *address, uint64 *bytes,
-							   GstoreDeviceError *error);
-	bool		(*close_handle)(int device, GstoreDeviceAddress address,
-								GstoreDeviceError *error);
+	bool (*export_handle)(int device, GstoreDeviceAddress address,
+						  GstoreIpcHandle *handle,
+						  GstoreDeviceError *error);
+	bool (*open_handle)(int device, const GstoreIpcHandle *handle,
+						GstoreDeviceAddress *address, uint64 *bytes,
+						GstoreDeviceError *error);
+	bool (*close_handle)(int device, GstoreDeviceAddress address,
+						 GstoreDeviceError *error);
 } GstoreDeviceOps;
 
 extern const GstoreDeviceOps gstore_host_device;

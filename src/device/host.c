@@ -16,7 +16,7 @@
 
 struct GstoreStream
 {
-	int			device;
+	int device;
 };
 
 static char *base;

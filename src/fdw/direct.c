@@ -21,15 +21,15 @@
 typedef struct DirectState
 {
 	GstoreTarget *target;
-	Snapshot	snapshot;
-	bool		done;
+	Snapshot snapshot;
+	bool done;
 } DirectState;
 
 /* The scan below a ModifyTable node, past a projection that adds nothing. */
 static ForeignScan *
 scan_of(ModifyTable *plan, int subplan_index)
 {
-	Plan	   *subplan = outerPlan(plan);
+	Plan *subplan = outerPlan(plan);
 
 	if (IsA(subplan, Append) &&
 		subplan_index < list_length(((Append *) subplan)->appendplans))
@@ -57,8 +57,8 @@ static void
 begin_direct_modify(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	EState	   *estate = node->ss.ps.state;
-	Relation	relation = node->resultRelInfo->ri_RelationDesc;
+	EState *estate = node->ss.ps.state;
+	Relation relation = node->resultRelInfo->ri_RelationDesc;
 	DirectState *state = palloc0(sizeof(DirectState));
 
 	node->fdw_state = state;
@@ -77,10 +77,10 @@ static TupleTableSlot *
 iterate_direct_modify(ForeignScanState *node)
 {
 	DirectState *state = node->fdw_state;
-	EState	   *estate = node->ss.ps.state;
-	Relation	relation = node->resultRelInfo->ri_RelationDesc;
+	EState *estate = node->ss.ps.state;
+	Relation relation = node->resultRelInfo->ri_RelationDesc;
 	GstoreSeenSet *set;
-	uint64		deleted;
+	uint64 deleted;
 
 	if (state->done)
 		return ExecClearTuple(node->ss.ss_ScanTupleSlot);

@@ -55,8 +55,8 @@ gstore_maintenance_register(void)
 typedef struct TableList
 {
 	GstoreTable **tables;
-	uint32		count;
-	uint32		room;
+	uint32 count;
+	uint32 room;
 } TableList;
 
 static bool
@@ -70,7 +70,7 @@ count_table(GstoreTable *table, void *state)
 static bool
 list_table(GstoreTable *table, void *state)
 {
-	TableList  *list = state;
+	TableList *list = state;
 
 	if (!table->dropped && list->count < list->room)
 		list->tables[list->count++] = table;
@@ -82,8 +82,8 @@ list_table(GstoreTable *table, void *state)
 static bool
 merge_tables(void)
 {
-	TableList	list = {NULL, 0, 0};
-	bool		merged = false;
+	TableList list = {NULL, 0, 0};
+	bool merged = false;
 
 	gstore_catalog_walk(false, count_table, &list);
 	list.tables = palloc(Max(1, list.room) * sizeof(GstoreTable *));
@@ -122,8 +122,7 @@ on_exit_release(int code, Datum argument)
 static void
 rest(long milliseconds)
 {
-	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT |
-					 WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, milliseconds, PG_WAIT_EXTENSION);
 	ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
 	if (ConfigReloadPending)
@@ -137,7 +136,7 @@ void
 gstore_maintenance_main(Datum argument)
 {
 	MemoryContext round;
-	sigjmp_buf	recover;
+	sigjmp_buf recover;
 
 	(void) argument;
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -165,7 +164,7 @@ gstore_maintenance_main(Datum argument)
 
 	for (;;)
 	{
-		bool		merged;
+		bool merged;
 
 		MemoryContextSwitchTo(round);
 		MemoryContextReset(round);

@@ -364,7 +364,7 @@ gstore_delete_seen(const GstoreTarget *target, GstoreSeenSet *set,
 				   Snapshot snapshot)
 {
 	GstoreDeleter *deleter;
-	uint64		deleted = 0;
+	uint64 deleted = 0;
 
 	if (set->nchunks == 0)
 		return 0;
@@ -373,7 +373,7 @@ gstore_delete_seen(const GstoreTarget *target, GstoreSeenSet *set,
 	for (uint32 i = 0; i < set->nchunks; i++)
 	{
 		GstoreSeenChunk *seen = &set->chunks[i];
-		Victim	   *victim = find_victim(deleter, i, seen->chunk);
+		Victim *victim = find_victim(deleter, i, seen->chunk);
 
 		if (victim->later != NULL || victim->theirs != NULL)
 			check_rows(victim, seen, deleter);

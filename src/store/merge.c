@@ -25,21 +25,21 @@
 
 typedef struct Source
 {
-	GstoreChunk *chunk;			/* pinned */
-	dsa_pointer deletions;		/* as they were when it was chosen */
-	uint64		deleted;		/* rows that everyone sees deleted */
+	GstoreChunk *chunk;	   /* pinned */
+	dsa_pointer deletions; /* as they were when it was chosen */
+	uint64 deleted;		   /* rows that everyone sees deleted */
 } Source;
 
 typedef struct Merge
 {
 	GstoreTable *table;
 	FullTransactionId horizon;
-	uint64		image_bytes;
-	bool		eager;
-	Source	   *sources;		/* [nsources], pinned while hold is taken */
-	uint32		nsources;
+	uint64 image_bytes;
+	bool eager;
+	Source *sources; /* [nsources], pinned while hold is taken */
+	uint32 nsources;
 	GstoreHold *hold;
-	uint64		bytes;			/* of the sources' images */
+	uint64 bytes; /* of the sources' images */
 	const char *purpose;
 } Merge;
 
@@ -97,8 +97,8 @@ is_mostly_deleted(const Source *source, bool eager)
 static bool
 is_worth_it(Merge *merge)
 {
-	uint64		total = 0;
-	uint32		first = 0;
+	uint64 total = 0;
+	uint32 first = 0;
 
 	for (uint32 i = 0; i < merge->nsources; i++)
 		total += merge->sources[i].chunk->image_bytes;
@@ -135,15 +135,15 @@ joins_run(const Merge *merge, const Source *source)
 		return true;
 	first = merge->sources[0].chunk;
 	return merge->nsources < MOST_CHUNKS &&
-		merge->bytes + chunk->image_bytes <= merge->image_bytes &&
-		chunk->schema == first->schema && chunk->format == first->format &&
-		chunk->pinning == first->pinning;
+		   merge->bytes + chunk->image_bytes <= merge->image_bytes &&
+		   chunk->schema == first->schema && chunk->format == first->format &&
+		   chunk->pinning == first->pinning;
 }
 
 static void
 release_sources(void *what)
 {
-	Merge	   *merge = what;
+	Merge *merge = what;
 
 	for (uint32 i = 0; i < merge->nsources; i++)
 		gstore_chunk_unpin(merge->sources[i].chunk);
@@ -156,14 +156,13 @@ choose(Merge *merge)
 {
 	GstoreTable *table = merge->table;
 	dsa_pointer *list;
-	bool		found = false;
+	bool found = false;
 
 	LWLockAcquire(&table->lock, LW_SHARED);
-	list = table->nchunks == 0 ? NULL :
-		dsa_get_address(gstore_dsa(), table->chunks);
+	list = table->nchunks == 0 ? NULL : dsa_get_address(gstore_dsa(), table->chunks);
 	for (uint32 i = 0; i <= table->nchunks && !found; i++)
 	{
-		Source		source = {NULL, InvalidDsaPointer, 0};
+		Source source = {NULL, InvalidDsaPointer, 0};
 
 		if (i < table->nchunks)
 		{
@@ -204,10 +203,10 @@ clear_bit(uint8 *bitmap, uint32 row)
 static uint8 *
 rows_to_keep(const Source *source, FullTransactionId horizon)
 {
-	uint32		rows = source->chunk->rows;
-	Size		bytes = ((Size) rows + 7) / 8;
+	uint32 rows = source->chunk->rows;
+	Size bytes = ((Size) rows + 7) / 8;
 	dsa_pointer pointer;
-	uint8	   *keep;
+	uint8 *keep;
 
 	if (source->deleted == 0)
 		return NULL;
@@ -255,13 +254,9 @@ append_source(Merge *merge, const Source *source, const GstoreCodec *codec,
 
 	gstore_view_wait(view);
 	bytes = gstore_view_pointer(view, 0);
-	check(merge, codec->open(bytes, chunk->image_bytes, schema, allocator,
-							 &image, &error),
+	check(merge, codec->open(bytes, chunk->image_bytes, schema, allocator, &image, &error),
 		  &error, schema);
-	check(merge, gstore_codec_merge(codec, builder, schema, codec, image,
-									schema, bytes,
-									rows_to_keep(source, merge->horizon),
-									allocator, &error),
+	check(merge, gstore_codec_merge(codec, builder, schema, codec, image, schema, bytes, rows_to_keep(source, merge->horizon), allocator, &error),
 		  &error, schema);
 	codec->close(image);
 	gstore_view_close(view);
@@ -280,7 +275,7 @@ build(Merge *merge, GstoreHold **hold)
 												   &allocator);
 	GstoreImageSpace *space;
 	GstoreChunk *chunk;
-	uint64		bytes;
+	uint64 bytes;
 
 	for (uint32 i = 0; i < merge->nsources; i++)
 	{
@@ -316,8 +311,8 @@ is_unchanged(const Source *source)
 
 	return (pg_atomic_read_u32(&source->chunk->pins) &
 			GSTORE_CHUNK_UNLINKED) == 0 &&
-		source->chunk->deletions == source->deletions &&
-		(xmax == GSTORE_UNSTAMPED || xmax == GSTORE_ABORTED);
+		   source->chunk->deletions == source->deletions &&
+		   (xmax == GSTORE_UNSTAMPED || xmax == GSTORE_ABORTED);
 }
 
 /* Put the merged chunk, if there is one, in the place of the sources. */
@@ -326,8 +321,8 @@ swap(Merge *merge, GstoreChunk *merged)
 {
 	GstoreTable *table = merge->table;
 	dsa_pointer *list;
-	uint32		kept = 0;
-	uint32		taken = 0;
+	uint32 kept = 0;
+	uint32 taken = 0;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	for (uint32 i = 0; i < merge->nsources; i++)
@@ -367,15 +362,23 @@ swap(Merge *merge, GstoreChunk *merged)
 static bool
 publish(Merge *merge, GstoreChunk *merged)
 {
-	LOCKTAG		tag;
-	bool		done;
+	LOCKTAG tag;
+	LockAcquireResult result;
+	bool done;
 
 	/* A session lock: it needs no transaction and no resource owner. */
 	SET_LOCKTAG_RELATION(tag, merge->table->key.database,
 						 merge->table->key.table);
-	if (LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) ==
-		LOCKACQUIRE_NOT_AVAIL)
+	result = LockAcquire(&tag, ShareUpdateExclusiveLock, true, true);
+	if (result == LOCKACQUIRE_NOT_AVAIL)
 		return false;
+
+	/* Our own transaction is the writer: its statements hold addresses. */
+	if (result == LOCKACQUIRE_ALREADY_HELD)
+	{
+		LockRelease(&tag, ShareUpdateExclusiveLock, true);
+		return false;
+	}
 	GSTORE_FAULT_POINT("merge-before-swap");
 	done = swap(merge, merged);
 	LockRelease(&tag, ShareUpdateExclusiveLock, true);
@@ -389,14 +392,14 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager)
 												  "gstore_fdw merge",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
-	Merge	   *merge;
+	Merge *merge;
 	GstoreChunk *merged;
 	GstoreHold *hold = NULL;
-	int64		won = 0;
+	int64 won = 0;
 
 	/* Not in the context: an error deletes that before holds are released. */
 	merge = MemoryContextAllocZero(TopMemoryContext, sizeof(Merge) +
-								   MOST_CHUNKS * sizeof(Source));
+														 MOST_CHUNKS * sizeof(Source));
 	merge->sources = (Source *) (merge + 1);
 	merge->hold = gstore_hold_prepare("gstore_fdw merge", release_sources);
 	merge->table = table;

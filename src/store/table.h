@@ -66,6 +66,9 @@ extern bool gstore_table_reclaim(GstoreTable *table,
  * sweep, also called by a backend that is short of memory. */
 extern void gstore_reclaim(bool is_keeper);
 
+/* The same, if the device has not room for so many bytes more. */
+extern void gstore_reclaim_if_short(int device, uint64 bytes);
+
 /* ---- for transaction callbacks: neither raise nor allocate ---- */
 
 /* Take this chunk, which must be mapped in this process, out of the list. */

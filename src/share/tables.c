@@ -1,0 +1,156 @@
+/*
+ * tables.c
+ *	  SQL functions that take one table: what it is, and compacting it.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/objectaddress.h"
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "guc.h"
+#include "store/estimate.h"
+#include "store/merge.h"
+#include "store/pending.h"
+#include "store/relation.h"
+
+/* Open a table that the caller may read, as any reader of it does. */
+static Relation
+open_readable(Oid relid)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	AclResult result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+
+	if (!gstore_is_table(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not a gstore_fdw table",
+						RelationGetRelationName(relation))));
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_TABLE,
+					   RelationGetRelationName(relation));
+	return relation;
+}
+
+PG_FUNCTION_INFO_V1(gstore_fdw_format);
+
+Datum
+gstore_fdw_format(PG_FUNCTION_ARGS)
+{
+	Relation relation = open_readable(PG_GETARG_OID(0));
+	List *options = GetForeignTable(RelationGetRelid(relation))->options;
+	const char *format = "pgstrom";
+	ListCell *cell;
+
+	foreach(cell, options)
+	{
+		DefElem *option = lfirst(cell);
+
+		if (strcmp(option->defname, "format") == 0 &&
+			pg_strcasecmp(defGetString(option), "default") != 0)
+			format = defGetString(option);
+	}
+	table_close(relation, AccessShareLock);
+	PG_RETURN_TEXT_P(cstring_to_text(format));
+}
+
+PG_FUNCTION_INFO_V1(gstore_fdw_nattrs);
+
+Datum
+gstore_fdw_nattrs(PG_FUNCTION_ARGS)
+{
+	Relation relation = open_readable(PG_GETARG_OID(0));
+	int64 natts = RelationGetNumberOfAttributes(relation);
+
+	table_close(relation, AccessShareLock);
+	PG_RETURN_INT64(natts);
+}
+
+/* What the caller's snapshot sees of a table: rows, and bytes of its images. */
+static void
+measure(Oid relid, int64 *rows, int64 *bytes)
+{
+	Relation relation = open_readable(relid);
+	GstoreSeenSet *set;
+
+	gstore_pending_flush(relid);
+	set = gstore_seen_set_take(gstore_table_find(relid), GetActiveSnapshot(),
+							   relation);
+	*rows = *bytes = 0;
+	for (uint32 i = 0; i < set->nchunks; i++)
+	{
+		*rows += set->chunks[i].seen_rows;
+		*bytes += set->chunks[i].chunk->image_bytes;
+	}
+	gstore_seen_set_release(set);
+	table_close(relation, AccessShareLock);
+}
+
+PG_FUNCTION_INFO_V1(gstore_fdw_nitems);
+
+Datum
+gstore_fdw_nitems(PG_FUNCTION_ARGS)
+{
+	int64 rows;
+	int64 bytes;
+
+	measure(PG_GETARG_OID(0), &rows, &bytes);
+	PG_RETURN_INT64(rows);
+}
+
+PG_FUNCTION_INFO_V1(gstore_fdw_rawsize);
+
+Datum
+gstore_fdw_rawsize(PG_FUNCTION_ARGS)
+{
+	int64 rows;
+	int64 bytes;
+
+	measure(PG_GETARG_OID(0), &rows, &bytes);
+	PG_RETURN_INT64(bytes);
+}
+
+/*
+ * gstore_compact(table): merge until nothing is left to merge.  For the owner,
+ * like VACUUM.  What other transactions still see, and what this one changed,
+ * stays for later.
+ */
+PG_FUNCTION_INFO_V1(gstore_compact);
+
+Datum
+gstore_compact(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	Relation relation = open_readable(relid);
+	GstoreTable *table = gstore_table_find(relid);
+	int64 before;
+	int64 won;
+
+	if (!pg_class_ownercheck(relid, GetUserId()))
+		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE,
+					   RelationGetRelationName(relation));
+	before = gstore_table_size(table).bytes;
+	if (table != NULL)
+	{
+		do
+		{
+			CHECK_FOR_INTERRUPTS();
+			gstore_table_reclaim(table, gstore_horizon());
+			won = gstore_merge_table(table,
+									 (uint64) gstore_guc_chunk_size * 1024,
+									 true);
+		} while (won > 0);
+		gstore_table_reclaim(table, gstore_horizon());
+	}
+	before -= gstore_table_size(table).bytes;
+	table_close(relation, NoLock);
+	PG_RETURN_INT64(Max(before, 0));
+}
