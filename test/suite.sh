@@ -111,6 +111,7 @@ if [ "$suite" = tap ]; then
 		export PATH="$bin:\$PATH" PERL5LIB="$run/t:$src/test/perl"
 		export PG_REGRESS="$src/test/regress/pg_regress"
 		export GSTORE_DEVICE=$device GSTORE_SERVER_CONF="$run/server.conf"
+		export GSTORE_CUDASIM="$run/libcuda.so.1"
 		mkdir -p "\$TESTDIR"
 		exec perl "\$1"
 	END
