@@ -281,7 +281,7 @@ flush_victim(GstoreDeleter *deleter, Victim *victim, GstoreChunk *chunk)
 	dsa_pointer pointer;
 	GstoreDeletion *deletion;
 
-	gstore_transaction_reserve(1);
+	gstore_transaction_reserve(deleter->table, 1);
 	pointer = dsa_allocate_extended(area, offsetof(GstoreDeletion, list) + Min(bitmap_bytes, list_bytes),
 									DSA_ALLOC_HUGE | DSA_ALLOC_ZERO);
 	deletion = dsa_get_address(area, pointer);
@@ -369,7 +369,7 @@ gstore_delete_seen(const GstoreTarget *target, GstoreSeenSet *set,
 	if (set->nchunks == 0)
 		return 0;
 	deleter = gstore_deleter_begin(target, set, snapshot, false);
-	gstore_transaction_reserve(set->nchunks);
+	gstore_transaction_reserve(deleter->table, set->nchunks);
 	for (uint32 i = 0; i < set->nchunks; i++)
 	{
 		GstoreSeenChunk *seen = &set->chunks[i];
@@ -407,7 +407,7 @@ gstore_delete_all(Oid relid)
 	cid = GetCurrentCommandId(true);
 
 	/* Nobody else adds chunks: the list can only get shorter. */
-	gstore_transaction_reserve(table->nchunks);
+	gstore_transaction_reserve(table, table->nchunks);
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	list = dsa_get_address(area, table->chunks);
 	for (uint32 i = 0; i < table->nchunks; i++)

@@ -57,7 +57,7 @@ gstore_table_publish(GstoreTable *table, GstoreChunk *chunk, GstoreHold *hold,
 						get_rel_name(table->key.table)),
 				 errhint("Create the table anew and copy its rows.")));
 	reserve_place(table);
-	gstore_transaction_reserve(chunk->nranges);
+	gstore_transaction_reserve(table, chunk->nranges);
 
 	list = dsa_get_address(gstore_dsa(), table->chunks);
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);

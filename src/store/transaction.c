@@ -20,7 +20,10 @@
 #include "store/table.h"
 #include "store/transaction.h"
 
-/* One stamp of ours whose outcome is open. */
+/*
+ * One stamp of ours whose outcome is open.  It has a pin on its chunk: as soon
+ * as outcomes are recorded others may take the chunk away.
+ */
 typedef struct Write
 {
 	GstoreWriteKind kind;
@@ -44,7 +47,11 @@ typedef struct TransactionState
 	Write *writes;
 	uint64 nwrites;
 	uint64 room;
-	List *drops; /* of Drop */
+	List *drops;	/* of Drop */
+	List *created;	/* of GstoreTable: entries this transaction made */
+	uint64 *starts; /* [nlevels] writes there were when the subtransaction of
+					 * a nesting level began, at most */
+	int nlevels;
 } TransactionState;
 
 /* NULL: this transaction did nothing to gstore tables yet. */
@@ -60,12 +67,28 @@ current_state(void)
 	return current;
 }
 
+/* Remember the entry if this transaction made it. */
+static void
+note_created(TransactionState *state, GstoreTable *table)
+{
+	MemoryContext old;
+
+	if (!FullTransactionIdEquals(table->creator,
+								 GetTopFullTransactionIdIfAny()) ||
+		list_member_ptr(state->created, table))
+		return;
+	old = MemoryContextSwitchTo(TopTransactionContext);
+	state->created = lappend(state->created, table);
+	MemoryContextSwitchTo(old);
+}
+
 void
-gstore_transaction_reserve(uint32 n)
+gstore_transaction_reserve(GstoreTable *table, uint32 n)
 {
 	TransactionState *state = current_state();
 	uint64 room = Max(64, state->room);
 
+	note_created(state, table);
 	while (room < state->nwrites + n)
 		room *= 2;
 	if (room == state->room)
@@ -86,10 +109,11 @@ gstore_transaction_record(GstoreWriteKind kind, GstoreTable *table,
 	Write *write;
 
 	Assert(current != NULL && current->nwrites < current->room);
+	gstore_chunk_pin(chunk);
 	write = &current->writes[current->nwrites++];
 	write->kind = kind;
-	write->rows = rows;
 	write->by_update = by_update;
+	write->rows = rows;
 	write->subid = subid;
 	write->table = table;
 	write->chunk = chunk;
@@ -98,18 +122,27 @@ gstore_transaction_record(GstoreWriteKind kind, GstoreTable *table,
 
 /* ---- the ends of transactions ---- */
 
+/* Nothing of the write is looked at after this. */
+static void
+forget_write(Write *write)
+{
+	write->subid = InvalidSubTransactionId;
+	gstore_chunk_unpin(write->chunk);
+}
+
 /*
  * Record that a write came to nothing, and give back at once the memory of a
  * chunk of which nothing is left.  Newest first, so that lists shrink from
- * their ends.  Vectors wait for the keeper's sweep.
+ * their ends.  Vectors wait for the maintenance worker's sweep.
  */
 static void
 abort_write(Write *write)
 {
-	write->subid = InvalidSubTransactionId;
 	pg_atomic_write_u32(&write->stamp->outcome, GSTORE_ABORTED);
-	if (write->kind == GSTORE_WRITE_INSERT && gstore_chunk_all_aborted(write->chunk))
+	if (write->kind == GSTORE_WRITE_INSERT &&
+		gstore_chunk_all_aborted(write->chunk))
 		gstore_table_unlink(write->table, write->chunk);
+	forget_write(write);
 }
 
 /* What a committed write adds to the table's counters. */
@@ -158,58 +191,59 @@ count_revision(GstoreTable *table)
 	LWLockRelease(&table->lock);
 }
 
-/*
- * An entry that an aborted transaction made belongs, as far as it can know, to
- * a table whose creation is rolled back too.
- */
 static void
-drop_created_entry(GstoreTable *table)
+commit_writes(void)
 {
-	if (FullTransactionIdEquals(table->creator,
-								GetTopFullTransactionIdIfAny()) &&
-		table->nchunks == 0)
-		table->dropped = true;
-}
-
-static void
-end_transaction(bool commit)
-{
-	ListCell *cell;
-
 	for (uint64 i = current->nwrites; i > 0; i--)
 	{
 		Write *write = &current->writes[i - 1];
 
 		if (write->subid == InvalidSubTransactionId)
 			continue;
-		if (!commit)
-			abort_write(write);
-		else
-		{
-			count_write(write);
-			pg_atomic_write_u32(&write->stamp->outcome, GSTORE_COMMITTED);
-		}
+		count_write(write);
+		pg_atomic_write_u32(&write->stamp->outcome, GSTORE_COMMITTED);
+		if (i == current->nwrites || write->table != write[1].table)
+			count_revision(write->table);
 	}
-	if (commit)
-		unlink_deleted();
-	for (uint64 i = 0; i < current->nwrites; i++)
-	{
-		GstoreTable *table = current->writes[i].table;
+	unlink_deleted();
+	for (uint64 i = current->nwrites; i > 0; i--)
+		if (current->writes[i - 1].subid != InvalidSubTransactionId)
+			forget_write(&current->writes[i - 1]);
+}
 
-		if (commit)
-			count_revision(table);
-		else
-			drop_created_entry(table);
+/*
+ * An entry that an aborted transaction made belongs, as far as it can know, to
+ * a table whose creation is rolled back too.  Once marked it may be freed.
+ */
+static void
+abort_writes(void)
+{
+	ListCell *cell;
+
+	for (uint64 i = current->nwrites; i > 0; i--)
+		if (current->writes[i - 1].subid != InvalidSubTransactionId)
+			abort_write(&current->writes[i - 1]);
+	foreach(cell, current->created)
+	{
+		GstoreTable *table = lfirst(cell);
+
+		if (table->nchunks == 0)
+			table->dropped = true;
 	}
+}
+
+static void
+commit_drops(void)
+{
+	ListCell *cell;
+
 	foreach(cell, current->drops)
 	{
 		Drop *drop = lfirst(cell);
 
-		if (commit && drop->subid != InvalidSubTransactionId)
+		if (drop->subid != InvalidSubTransactionId)
 			gstore_table_drop(drop->table);
 	}
-	current = NULL;
-	gstore_request_wake_keeper();
 }
 
 /* A transaction that wrote to a device that is gone must not commit. */
@@ -250,13 +284,71 @@ on_transaction(XactEvent event, void *arg)
 					 errhint("COMMIT it instead.")));
 			break;
 		case XACT_EVENT_COMMIT:
-			end_transaction(true);
+			commit_writes();
+			commit_drops();
+			current = NULL;
+			gstore_request_wake_keeper();
 			break;
 		case XACT_EVENT_ABORT:
-			end_transaction(false);
+			abort_writes();
+			current = NULL;
+			gstore_request_wake_keeper();
 			break;
 		default:
 			break;
+	}
+}
+
+/* So many writes were there when the current subtransaction began: only those
+ * after them can be its own. */
+static void
+note_start(void)
+{
+	int level = GetCurrentTransactionNestLevel();
+
+	if (level >= current->nlevels)
+	{
+		int nlevels = Max(16, level * 2);
+		uint64 *starts = MemoryContextAllocZero(TopTransactionContext,
+												nlevels * sizeof(uint64));
+
+		if (current->nlevels > 0)
+			memcpy(starts, current->starts,
+				   current->nlevels * sizeof(uint64));
+		current->starts = starts;
+		current->nlevels = nlevels;
+	}
+	current->starts[level] = current->nwrites;
+}
+
+static void
+end_subtransaction(bool commit, SubTransactionId mine, SubTransactionId parent)
+{
+	int level = GetCurrentTransactionNestLevel();
+	uint64 start = level < current->nlevels ? current->starts[level] : 0;
+	ListCell *cell;
+
+	for (uint64 i = current->nwrites; i > start; i--)
+	{
+		Write *write = &current->writes[i - 1];
+
+		if (write->subid != mine)
+			continue;
+		if (commit)
+			write->subid = parent;
+		else
+			abort_write(write);
+	}
+	while (current->nwrites > start &&
+		   current->writes[current->nwrites - 1].subid ==
+			   InvalidSubTransactionId)
+		current->nwrites--;
+	foreach(cell, current->drops)
+	{
+		Drop *drop = lfirst(cell);
+
+		if (drop->subid == mine)
+			drop->subid = commit ? parent : InvalidSubTransactionId;
 	}
 }
 
@@ -264,31 +356,14 @@ static void
 on_subtransaction(SubXactEvent event, SubTransactionId mine,
 				  SubTransactionId parent, void *arg)
 {
-	ListCell *cell;
-
 	(void) arg;
-	if (current == NULL ||
-		(event != SUBXACT_EVENT_COMMIT_SUB && event != SUBXACT_EVENT_ABORT_SUB))
+	if (current == NULL)
 		return;
-
-	for (uint64 i = current->nwrites; i > 0; i--)
-	{
-		Write *write = &current->writes[i - 1];
-
-		if (write->subid != mine)
-			continue;
-		if (event == SUBXACT_EVENT_COMMIT_SUB)
-			write->subid = parent;
-		else
-			abort_write(write);
-	}
-	foreach(cell, current->drops)
-	{
-		Drop *drop = lfirst(cell);
-
-		if (drop->subid == mine)
-			drop->subid = event == SUBXACT_EVENT_COMMIT_SUB ? parent : InvalidSubTransactionId;
-	}
+	if (event == SUBXACT_EVENT_START_SUB)
+		note_start();
+	else if (event == SUBXACT_EVENT_COMMIT_SUB ||
+			 event == SUBXACT_EVENT_ABORT_SUB)
+		end_subtransaction(event == SUBXACT_EVENT_COMMIT_SUB, mine, parent);
 }
 
 /* ---- drops ---- */

@@ -18,8 +18,9 @@ typedef enum GstoreWriteKind
 /* _PG_init: register the callbacks and the drop hook. */
 extern void gstore_transaction_init(void);
 
-/* Make room for n more records, so that recording cannot fail. */
-extern void gstore_transaction_reserve(uint32 n);
+/* Make room for n more records of changes of a table, so that recording cannot
+ * fail. */
+extern void gstore_transaction_reserve(GstoreTable *table, uint32 n);
 /* by_update: the rows count as updated, not as deleted and inserted. */
 extern void gstore_transaction_record(GstoreWriteKind kind,
 									  GstoreTable *table, GstoreChunk *chunk,
