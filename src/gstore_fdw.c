@@ -25,6 +25,7 @@
 #include "request/staging.h"
 #include "store/catalog.h"
 #include "store/chunk.h"
+#include "store/table.h"
 #include "store/transaction.h"
 
 PG_MODULE_MAGIC;
@@ -154,8 +155,9 @@ preload(void)
 	next_shmem_startup_hook = shmem_startup_hook;
 	shmem_startup_hook = start_shmem;
 	gstore_keeper_hooks.next_free = gstore_graveyard_pop;
-	gstore_request_pins.pin = gstore_chunk_pin_again;
-	gstore_request_pins.unpin = gstore_chunk_unpin_pointer;
+	gstore_request_hooks.pin = gstore_chunk_pin_again;
+	gstore_request_hooks.unpin = gstore_chunk_unpin_pointer;
+	gstore_request_hooks.make_room = gstore_reclaim_for_room;
 	gstore_keeper_register();
 	gstore_maintenance_register();
 }

@@ -23,17 +23,15 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
-#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "storage/lwlock.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "device/arena.h"
-#include "fault.h"
 #include "guc.h"
 #include "keeper/helper.h"
 #include "keeper/keeper.h"
@@ -48,7 +46,7 @@
 /* While copies run: a device that fails need not say so. */
 #define BUSY_TIMEOUT_MS 50
 /* When nothing is to be done. */
-#define SWEEP_INTERVAL_MS 5000
+#define IDLE_TIMEOUT_MS 10000
 /* Before the next attempt to open a device that could not be opened. */
 #define RETRY_INTERVAL_MS 15000
 /* How long the end waits for a device call that blocks. */
@@ -243,36 +241,6 @@ open_devices(void)
 
 /* ---- the loop ---- */
 
-/* Whatever goes wrong with maintenance must not cost us the devices. */
-static void
-sweep(void)
-{
-	static TimestampTz last = 0;
-	MemoryContext context = CurrentMemoryContext;
-
-	if (gstore_keeper_hooks.sweep == NULL ||
-		!TimestampDifferenceExceeds(last, GetCurrentTimestamp(),
-									SWEEP_INTERVAL_MS))
-		return;
-	PG_TRY();
-	{
-		GSTORE_FAULT_POINT("keeper-sweep");
-		gstore_keeper_hooks.sweep();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(context);
-		HOLD_INTERRUPTS();
-		EmitErrorReport();
-		FlushErrorState();
-		LWLockReleaseAll();
-		ConditionVariableCancelSleep();
-		RESUME_INTERRUPTS();
-	}
-	PG_END_TRY();
-	last = GetCurrentTimestamp();
-}
-
 static void
 loop(void)
 {
@@ -280,11 +248,7 @@ loop(void)
 	WaitEventSet *events;
 
 	MemoryContextSwitchTo(TopMemoryContext);
-#if PG_VERSION_NUM >= 170000
-	events = CreateWaitEventSet(NULL, 3);
-#else
-	events = CreateWaitEventSet(TopMemoryContext, 3);
-#endif
+	events = gstore_create_wait_event_set(3);
 	context = AllocSetContextCreate(TopMemoryContext, "gstore_fdw keeper loop",
 									ALLOCSET_DEFAULT_SIZES);
 	AddWaitEventToSet(events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
@@ -310,11 +274,10 @@ loop(void)
 		sigprocmask(SIG_SETMASK, &BlockSig, NULL);
 		gstore_serve();
 		sigprocmask(SIG_SETMASK, &UnBlockSig, NULL);
-		sweep();
 		MemoryContextReset(context);
 
 		(void) WaitEventSetWait(events,
-								gstore_serve_is_busy() ? BUSY_TIMEOUT_MS : SWEEP_INTERVAL_MS,
+								gstore_serve_is_busy() ? BUSY_TIMEOUT_MS : IDLE_TIMEOUT_MS,
 								&event, 1, gstore_wait_event(GSTORE_WAIT_KEEPER_MAIN));
 	}
 }

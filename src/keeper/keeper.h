@@ -11,14 +11,12 @@
 
 #include "device/location.h"
 
-/* What store/ wants done in the keeper; set in _PG_init.  Each may be NULL. */
+/* What store/ wants done in the keeper; set in _PG_init; may be NULL. */
 typedef struct GstoreKeeperHooks
 {
 	/* The next device memory to free (kind NONE: nothing after all); false
 	 * when there is no more.  Called whenever the keeper is woken. */
 	bool (*next_free)(GstoreLocation *location);
-	/* Reclaim and merge: called every few seconds, and after work. */
-	void (*sweep)(void);
 } GstoreKeeperHooks;
 
 extern GstoreKeeperHooks gstore_keeper_hooks;

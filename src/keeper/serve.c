@@ -4,8 +4,8 @@
  *
  * Every request has a task, which goes through these states:
  *
- *	 UPLOAD		(ALLOCATING) -> (WAITING) -> COPYING, and where the copy failed
- *				or nobody wants it any more -> FREEING
+ *	 UPLOAD		(HOLDING) -> ALLOCATING -> (WAITING) -> COPYING, and where the
+ *				copy failed or nobody wants it any more -> FREEING
  *	 WRITE		(WAITING) -> COPYING
  *	 FETCH		(WAITING) -> COPYING
  *	 RELEASE	(HOLDING) -> FREEING
@@ -13,7 +13,7 @@
  *
  * ALLOCATING and FREEING: the helper thread is at it.  WAITING: for a stream.
  * COPYING: on a stream of its own, which says when it is done.  HOLDING: for
- * other tasks to be done.
+ * other tasks or frees to be done.
  *
  * Frees come first: what waits to be freed is handed to the helper thread, and
  * taken off the books, before an allocation is, so memory that a DROP freed is
@@ -312,6 +312,7 @@ begin_upload(Task *task)
 {
 	GstoreRequest *request = task->request;
 	GstoreDeviceSlot *slot = &devices->slots[request->device];
+	bool all_freed = free_the_dead();
 
 	request->wanted = GSTORE_ALIGN(request->bytes, GSTORE_DEVICE_GRANULE);
 	if (request->bytes == 0 ||
@@ -320,8 +321,14 @@ begin_upload(Task *task)
 		fail(task, GSTORE_DEVICE_INVALID, "upload", "wrong length");
 	else if (!gstore_device_charge(slot, request->wanted,
 								   &request->available))
-		fail(task, GSTORE_DEVICE_OUT_OF_MEMORY, "upload",
-			 "the limit is reached");
+	{
+		/* More may be waiting to be freed than is handed over at a time. */
+		if (all_freed)
+			fail(task, GSTORE_DEVICE_OUT_OF_MEMORY, "upload",
+				 "the limit is reached");
+		else
+			task->state = TASK_HOLDING;
+	}
 	else
 	{
 		GSTORE_FAULT_POINT("keeper-alloc");
@@ -519,7 +526,9 @@ go_on(void)
 				}
 				break;
 			case TASK_HOLDING:
-				if (task->request->kind == GSTORE_REQUEST_RELEASE)
+				if (task->request->kind == GSTORE_REQUEST_UPLOAD)
+					begin_upload(task);
+				else if (task->request->kind == GSTORE_REQUEST_RELEASE)
 					try_release(task);
 				else if (everything_before_is_done(task))
 					finish(task);

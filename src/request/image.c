@@ -140,27 +140,41 @@ create_space(int device, uint64 bytes, const char *purpose)
 	return space;
 }
 
-/* The image's place is the arena: charge the device for it. */
+/* Charge the device, and take the memory; false, with *available. */
+static bool
+try_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot, uint64 *available)
+{
+	uint64 wanted = GSTORE_ALIGN(space->bytes, GSTORE_ARENA_PAGE);
+
+	space->epoch = pg_atomic_read_u32(&slot->epoch);
+	if (!gstore_device_charge(slot, wanted, available))
+		return false;
+	if (gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
+						   &space->length, available))
+	{
+		Assert(space->length == wanted);
+		return true;
+	}
+	space->length = 0;
+	gstore_device_uncharge(slot, space->epoch, wanted);
+	return false;
+}
+
+/* The image's place is the arena. */
 static void
 reserve_in_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot)
 {
-	uint64 wanted = GSTORE_ALIGN(space->bytes, GSTORE_ARENA_PAGE);
 	uint64 available;
 
 	space->place = IN_ARENA;
-	space->epoch = pg_atomic_read_u32(&slot->epoch);
-	if (!gstore_device_charge(slot, wanted, &available))
-		gstore_request_raise_memory(space->device, wanted, available,
-									space->purpose);
-	if (!gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
-							&space->length, &available))
-	{
-		space->length = 0;
-		gstore_device_uncharge(slot, space->epoch, wanted);
-		gstore_request_raise_memory(space->device, wanted, available,
-									space->purpose);
-	}
-	Assert(space->length == wanted);
+	if (try_arena(space, slot, &available))
+		return;
+	gstore_request_make_room();
+	if (!try_arena(space, slot, &available))
+		gstore_request_raise_memory(space->device,
+									GSTORE_ALIGN(space->bytes,
+												 GSTORE_ARENA_PAGE),
+									available, space->purpose);
 }
 
 static void
@@ -209,6 +223,21 @@ gstore_image_memory(GstoreImageSpace *space)
 
 /* ---- placing ---- */
 
+/* Have an upload done; where the device is full, once more after what can be
+ * freed was freed. */
+static void
+upload(GstoreRequest *request, const char *purpose)
+{
+	gstore_request_submit(request);
+	gstore_request_await(request);
+	if (request->error.kind == GSTORE_DEVICE_OUT_OF_MEMORY)
+	{
+		gstore_request_make_room();
+		gstore_request_submit(request);
+	}
+	gstore_request_wait(request, purpose);
+}
+
 /* The window becomes the request's, which copies all of it. */
 static GstoreLocation
 place_staged(GstoreImageSpace *space)
@@ -221,8 +250,7 @@ place_staged(GstoreImageSpace *space)
 	request->staging_offset = space->offset;
 	request->staging_length = space->length;
 	space->length = 0;
-	gstore_request_submit(request);
-	gstore_request_wait(request, space->purpose);
+	upload(request, space->purpose);
 	location = request->location;
 	request->location.kind = GSTORE_LOCATION_NONE;
 	gstore_request_end(request);
@@ -283,22 +311,21 @@ write_pieces(GstoreImageSpace *space, GstoreLocation location)
 	}
 }
 
-/* The upload without staging only allocates; it stays ours, and lets go of the
+/* An upload without staging only allocates; it stays ours, and lets go of the
  * allocation on every error, until all pieces have arrived. */
 static GstoreLocation
 place_pooled(GstoreImageSpace *space)
 {
-	GstoreRequest *upload;
+	GstoreRequest *request;
 	GstoreLocation location;
 
-	upload = gstore_request_begin(GSTORE_REQUEST_UPLOAD, space->device);
-	upload->bytes = space->bytes;
-	gstore_request_submit(upload);
-	gstore_request_wait(upload, space->purpose);
-	location = upload->location;
+	request = gstore_request_begin(GSTORE_REQUEST_UPLOAD, space->device);
+	request->bytes = space->bytes;
+	upload(request, space->purpose);
+	location = request->location;
 	write_pieces(space, location);
-	upload->location.kind = GSTORE_LOCATION_NONE;
-	gstore_request_end(upload);
+	request->location.kind = GSTORE_LOCATION_NONE;
+	gstore_request_end(request);
 	return location;
 }
 

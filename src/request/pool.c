@@ -43,7 +43,7 @@ typedef struct GstorePool
 
 #define NO_KEEPER PG_UINT32_MAX
 
-GstorePinHooks gstore_request_pins;
+GstoreRequestHooks gstore_request_hooks;
 
 static GstorePool *pool = NULL;
 static int held = 0;
@@ -130,7 +130,7 @@ drop_property(GstoreRequest *request)
 	gstore_staging_give(request->staging_offset, request->staging_length);
 	request->staging_length = 0;
 	if (request->is_pinned)
-		gstore_request_pins.unpin(request->pinned);
+		gstore_request_hooks.unpin(request->pinned);
 	request->is_pinned = false;
 	request->pinned = InvalidDsaPointer;
 }
@@ -266,9 +266,9 @@ gstore_request_submit(GstoreRequest *request)
 {
 	GSTORE_FAULT_POINT("request-submit");
 	if (DsaPointerIsValid(request->pinned) && !request->is_pinned &&
-		gstore_request_pins.pin != NULL)
+		gstore_request_hooks.pin != NULL)
 	{
-		gstore_request_pins.pin(request->pinned);
+		gstore_request_hooks.pin(request->pinned);
 		request->is_pinned = true;
 	}
 	enqueue(request);
@@ -342,7 +342,7 @@ raise_failure(const GstoreDeviceError *error, int device, uint64 wanted,
 }
 
 void
-gstore_request_wait(GstoreRequest *request, const char *purpose)
+gstore_request_await(GstoreRequest *request)
 {
 	GSTORE_FAULT_POINT("request-wait");
 	while (!gstore_request_is_done(request))
@@ -354,7 +354,12 @@ gstore_request_wait(GstoreRequest *request, const char *purpose)
 		CHECK_FOR_INTERRUPTS();
 	}
 	GSTORE_FAULT_POINT("request-done");
+}
 
+void
+gstore_request_wait(GstoreRequest *request, const char *purpose)
+{
+	gstore_request_await(request);
 	if (request->error.kind != GSTORE_DEVICE_OK)
 	{
 		GstoreDeviceError error = request->error;
@@ -365,6 +370,23 @@ gstore_request_wait(GstoreRequest *request, const char *purpose)
 		gstore_request_end(request);
 		raise_failure(&error, device, wanted, available, purpose);
 	}
+}
+
+void
+gstore_request_make_room(void)
+{
+	GstoreRequest *barrier;
+
+	if (gstore_request_hooks.make_room != NULL)
+		gstore_request_hooks.make_room();
+
+	/* In the arena that was all. */
+	if (gstore_devices()->on_host)
+		return;
+	barrier = gstore_request_begin(GSTORE_REQUEST_BARRIER, 0);
+	gstore_request_submit(barrier);
+	gstore_request_wait(barrier, NULL);
+	gstore_request_end(barrier);
 }
 
 void

@@ -98,16 +98,20 @@ extern size_t gstore_request_shmem_size(void);
 extern void gstore_request_shmem_startup(void);
 
 /*
- * How to pin and unpin a chunk: set by store/ when it starts.  pin is called
- * by who has a pin already; neither raises or allocates.
+ * What request/ needs of store/, which sets it in _PG_init.
  */
-typedef struct GstorePinHooks
+typedef struct GstoreRequestHooks
 {
+	/* One more pin on a chunk by who has one, and one less.  Neither raises
+	 * or allocates. */
 	void (*pin)(dsa_pointer chunk);
 	void (*unpin)(dsa_pointer chunk);
-} GstorePinHooks;
+	/* A device is full: unlink whatever nobody can see any more.  Called in
+	 * backends that hold no lock. */
+	void (*make_room)(void);
+} GstoreRequestHooks;
 
-extern GstorePinHooks gstore_request_pins;
+extern GstoreRequestHooks gstore_request_hooks;
 
 /* ---- the backend's side ---- */
 
@@ -118,6 +122,10 @@ extern GstorePinHooks gstore_request_pins;
 extern GstoreRequest *gstore_request_begin(GstoreRequestKind kind, int device);
 /* Hand it to the keeper; also once more after it was waited for. */
 extern void gstore_request_submit(GstoreRequest *request);
+/*
+ * Wait until it is done (interruptible), whether well or not: see error.kind.
+ */
+extern void gstore_request_await(GstoreRequest *request);
 /*
  * Wait until it is done (interruptible).  On failure frees what it owned, ends
  * it and raises the mapped error, with purpose ("loading table \"t\"") as
@@ -137,6 +145,9 @@ extern void gstore_request_abandon(GstoreRequest *request);
 /* Requests this process has begun and not ended. */
 extern int gstore_request_held(void);
 
+/* What waits to be freed is freed when this returns: for a second attempt
+ * after running out of memory.  Interruptible. */
+extern void gstore_request_make_room(void);
 /* Raise 53200: device could not give wanted bytes, for it has available. */
 extern void gstore_request_raise_memory(int device, uint64 wanted,
 										uint64 available, const char *purpose)

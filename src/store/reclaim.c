@@ -122,3 +122,9 @@ gstore_reclaim_if_short(int device, uint64 bytes)
 	if (used + bytes > slot->limit)
 		gstore_reclaim(false);
 }
+
+void
+gstore_reclaim_for_room(void)
+{
+	gstore_reclaim(false);
+}

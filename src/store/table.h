@@ -65,6 +65,8 @@ extern bool gstore_table_reclaim(GstoreTable *table,
 /* The same for every table, dropped and empty entries included: the keeper's
  * sweep, also called by a backend that is short of memory. */
 extern void gstore_reclaim(bool is_keeper);
+/* The same for a backend that found its device full. */
+extern void gstore_reclaim_for_room(void);
 
 /* The same, if the device has not room for so many bytes more. */
 extern void gstore_reclaim_if_short(int device, uint64 bytes);
