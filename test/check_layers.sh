@@ -30,7 +30,8 @@ is_free()
 	case $1 in
 		src/port.h | src/codec/* | src/device/host.c | src/device/cuda.c | \
 		src/device/cuda_*.[ch] | src/device/driver.h | src/device/device.h | \
-		src/device/location.h | src/device/arena.h | src/exec/engine* | \
+		src/device/location.h | src/device/arena.h | \
+		src/device/headroom.[ch] | src/device/pages.[ch] | src/exec/engine* | \
 		cuda/* | include/*) return 0 ;;
 	esac
 	return 1

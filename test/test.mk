@@ -38,7 +38,7 @@ UNIT_CFLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread $(WARNINGS) \
 	$(UNIT_WERROR) $(SANITIZE) -MMD -MP -Isrc -Iinclude -Icuda -Itest/unit -I.
 
 UNIT_FREE := $(sort $(wildcard src/codec/*.c src/device/host.c \
-	src/device/cuda.c src/exec/engine*.c))
+	src/device/cuda.c src/device/headroom.c src/device/pages.c src/exec/engine*.c))
 UNIT_HELPERS := $(sort $(filter-out $(wildcard test/unit/test_*.c),\
 	$(wildcard test/unit/*.c)))
 UNIT_TESTS := $(sort $(wildcard test/unit/test_*.c))

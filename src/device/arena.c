@@ -1,519 +1,550 @@
 /*
  * arena.c
- *	  The shared mapping and its extents; see arena.h.
+ *	  One sealed, sparse, memfd-backed mapping that all server processes share
+ *	  at the same address: device memory of the host device, staging memory of
+ *	  the CUDA device.
  *
- * Two bitmaps per area, one bit a page: used (handed out) and populated (holds
- * a physical page).  An allocation takes the first run of free pages it finds
- * that is warm, populated by an earlier life, and else the first run of free
- * ones; it populates what is missing outside the lock, after charging it.
- * Must never ask the kernel for a page that the budget does not allow.
+ * Layout of the mapping:
+ *
+ *		[0, staging)			the staging area
+ *		[staging, mapping end)	the pool
+ *
+ * The pool's address range is twice its budget, so that holes between extents
+ * do not make an extent fail that the budget allows; what is not used of it
+ * costs nothing but bits.
+ *
+ * The bookkeeping stands in the main shared memory segment (ArenaShared, then
+ * for each area its two bitmaps, pages.h), one bit a page:
+ *
+ *		used		in an extent, or being punched: nobody may take it
+ *		populated	holds physical memory
+ *
+ * A page is one of: free and cold (0, 0), free and warm (0, 1), in an extent
+ * (1, 1), on its way into one (1, 0: fallocate runs), being punched (1, 0).
+ * Freed pages stay warm, and warm ones are preferred, because the first touch
+ * of a page costs more than what is written to it; they are punched out only
+ * when the memory is wanted for an extent elsewhere.
+ *
+ * Lock protocol: one LWLock an area guards everything of the area in shared
+ * memory.  It is never held across a system call that takes long: fallocate
+ * and punching run without it, on pages that the used bit reserves for us.
+ *
+ * Memory is charged before the kernel is asked.  pages_charged counts the
+ * populated pages and those whose fallocate is still to come, and an extent
+ * is refused when extents would pass the budget; before every fallocate the
+ * room that machine and cgroups leave is looked at too, because a process
+ * that passes its cgroup's limit is killed, not refused.
+ *
+ * Only gstore_arena_create() and the two shmem hooks may raise, and nothing
+ * here may wait for anything but the area's lock.  No other process can
+ * truncate or grow the memfd under us (it can be opened through /proc): it is
+ * sealed.
  */
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <linux/falloc.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
+#include "storage/fd.h"
 #include "storage/lwlock.h"
 #include "storage/shmem.h"
 
 #include "device/arena.h"
+#include "device/headroom.h"
+#include "device/pages.h"
 
-#define WORD_BITS 64
+#define ARENA_AREAS 2
 
-/* Pages populated at a time at least: asking the kernel what it has left, and
- * for it, costs as much for one page as for these. */
+/* Runs of pages one round of punching takes. */
+#define SHED_RUNS 64
+
+/* Pages populated at a time where they lie free: a system call for a single
+ * page costs as much as for these. */
 #define STRIDE 256
 
-/* Under lock: everything but base and pages. */
-typedef struct Area
+/* How long, and for how much, one look at the machine's memory is trusted. */
+#define CREDIT_NANOSECONDS INT64CONST(1000000000)
+#define CREDIT_PAGES (UINT64CONST(64) * 1024 * 1024 / GSTORE_ARENA_PAGE)
+
+/* first_page and budget never change; all else is under the lock. */
+typedef struct ArenaArea
 {
 	LWLock lock;
-	uint64 base; /* first page's number in the mapping */
-	uint64 pages;
-	uint64 budget; /* pages that may be populated at a time */
-	uint64 used;
-	uint64 populated; /* charged: populated or about to be */
-	uint64 hint;	  /* page to begin the search at */
-	uint64 *used_map; /* [pages / WORD_BITS]; same address in every
-								 * process: main shared memory */
-	uint64 *populated_map;
-} Area;
+	uint64 first_page;	  /* of the mapping */
+	uint64 budget;		  /* pages extents may hold */
+	uint64 pages_used;	  /* in extents */
+	uint64 pages_charged; /* populated, or fallocate is to come */
+	uint64 pages_coming;  /* of these: fallocate is to come */
+	uint64 credit;		  /* pages that need no look at the machine */
+	int64 credit_until;	  /* ... until then, CLOCK_MONOTONIC ns */
+	GstorePageMap map;	  /* its bits lie in this segment, at the same
+								 * address in every process */
+} ArenaArea;
 
 typedef struct ArenaShared
 {
 	int tranche;
-	Area areas[2]; /* by GstoreArenaArea */
+	ArenaArea area[ARENA_AREAS]; /* indexed by GstoreArenaArea */
 } ArenaShared;
 
-/* Made before fork, the same in every process. */
-static char *arena_base;
-static uint64 arena_bytes;
-static uint64 staging_bytes;
-static int arena_fd = -1;
+/* Set in the postmaster before fork: the same in every process. */
+static char *arena_base = NULL;
+static uint64 arena_bytes = 0;
+static uint64 arena_pages[ARENA_AREAS]; /* with an address */
+static uint64 arena_budget[ARENA_AREAS];
+static int arena_memfd = -1;
 
-static ArenaShared *shared;
+/* Set in the shmem startup hook, also before fork. */
+static ArenaShared *arena = NULL;
 
-/* ---- how much there may be ---- */
-
-/* A number in a file, or UINT64_MAX ("max", no such file). */
-static uint64
-read_number(const char *path)
+/*
+ * fallocate a run of the area, with mode.  Signals are blocked: fallocate of
+ * much memory starts over when it is interrupted and might never end.
+ */
+static int
+change_pages(GstoreArenaArea which, int mode, const GstorePageRun *run)
 {
-	FILE *file = fopen(path, "r");
-	unsigned long long number = UINT64_MAX;
+	off_t from;
+	off_t length = (off_t) (run->pages * GSTORE_ARENA_PAGE);
+	sigset_t saved;
+	int error = 0;
 
-	if (file == NULL)
-		return UINT64_MAX;
-	if (fscanf(file, "%llu", &number) != 1)
-		number = UINT64_MAX;
-	fclose(file);
-	return number;
-}
-
-/* Bytes the memory cgroup leaves, both versions; UINT64_MAX without one. */
-static uint64
-cgroup_headroom(void)
-{
-	static const char *const files[][2] = {
-		{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
-		{"/sys/fs/cgroup/memory/memory.limit_in_bytes",
-		 "/sys/fs/cgroup/memory/memory.usage_in_bytes"},
-	};
-	uint64 least = UINT64_MAX;
-
-	for (int i = 0; i < (int) lengthof(files); i++)
+	from = (off_t) ((arena->area[which].first_page + run->first) *
+					GSTORE_ARENA_PAGE);
+	if (IsUnderPostmaster)
+		sigprocmask(SIG_SETMASK, &BlockSig, &saved);
+	while (fallocate(arena_memfd, mode, from, length) != 0)
 	{
-		uint64 limit = read_number(files[i][0]);
-		uint64 current = read_number(files[i][1]);
-
-		if (limit != UINT64_MAX && current != UINT64_MAX)
-			least = Min(least, limit > current ? limit - current : 0);
+		error = errno;
+		if (error != EINTR)
+			break;
+		error = 0;
 	}
-	return least;
-}
-
-/* MemAvailable of /proc/meminfo, in bytes. */
-static uint64
-available_memory(void)
-{
-	FILE *file = fopen("/proc/meminfo", "r");
-	char line[128];
-	unsigned long long kilobytes;
-	uint64 result = UINT64_MAX;
-
-	if (file == NULL)
-		return UINT64_MAX;
-	while (fgets(line, sizeof(line), file) != NULL)
-		if (sscanf(line, "MemAvailable: %llu kB", &kilobytes) == 1)
-			result = (uint64) kilobytes * 1024;
-	fclose(file);
-	return result;
-}
-
-static uint64
-headroom(void)
-{
-	return Min(cgroup_headroom(), available_memory());
-}
-
-uint64
-gstore_arena_default_bytes(void)
-{
-	uint64 most = headroom();
-
-	if (most == UINT64_MAX)
-		most = (uint64) sysconf(_SC_PHYS_PAGES) * sysconf(_SC_PAGESIZE);
-	return GSTORE_ALIGN(most / 2, GSTORE_ARENA_PAGE * WORD_BITS);
-}
-
-/* ---- creation ---- */
-
-void
-gstore_arena_create(uint64 pool, uint64 staging)
-{
-	pool = GSTORE_ALIGN(pool, GSTORE_ARENA_PAGE * WORD_BITS);
-	staging_bytes = GSTORE_ALIGN(staging, GSTORE_ARENA_PAGE * WORD_BITS);
-	arena_bytes = pool + staging_bytes;
-
-	arena_fd = memfd_create("gstore_fdw", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (arena_fd < 0 || ftruncate(arena_fd, arena_bytes) != 0)
-		ereport(FATAL,
-				(errcode_for_file_access(),
-				 errmsg("could not create %llu bytes of shared memory for gstore_fdw: %m",
-						(unsigned long long) arena_bytes)));
-
-	/* Any process of this user can open it through /proc: none may truncate
-	 * it under us, nor grow it past the mapping. */
-	if (fcntl(arena_fd, F_ADD_SEALS,
-			  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
-		ereport(FATAL,
-				(errcode_for_file_access(),
-				 errmsg("could not seal the shared memory of gstore_fdw: %m")));
-	arena_base = mmap(NULL, arena_bytes, PROT_READ | PROT_WRITE,
-					  MAP_SHARED | MAP_NORESERVE, arena_fd, 0);
-	if (arena_base == MAP_FAILED)
-		ereport(FATAL,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("could not map %llu bytes of shared memory for gstore_fdw: %m",
-						(unsigned long long) arena_bytes),
-				 errhint("Lower gstore_fdw.host_memory.")));
-	(void) madvise(arena_base, arena_bytes, MADV_DONTDUMP);
-}
-
-static uint64
-map_words(void)
-{
-	return arena_bytes / GSTORE_ARENA_PAGE / WORD_BITS;
-}
-
-size_t
-gstore_arena_shmem_size(void)
-{
-	return MAXALIGN(sizeof(ArenaShared)) + 2 * map_words() * sizeof(uint64);
-}
-
-static void
-init_area(Area *area, uint64 first_byte, uint64 bytes, uint64 *used_map,
-		  uint64 *populated_map)
-{
-	LWLockInitialize(&area->lock, shared->tranche);
-	area->base = first_byte / GSTORE_ARENA_PAGE;
-	area->pages = bytes / GSTORE_ARENA_PAGE;
-	area->budget = area->pages;
-	area->used_map = used_map + area->base / WORD_BITS;
-	area->populated_map = populated_map + area->base / WORD_BITS;
-}
-
-void
-gstore_arena_shmem_startup(void)
-{
-	bool found;
-	uint64 *maps;
-
-	shared = ShmemInitStruct("gstore_fdw arena", gstore_arena_shmem_size(),
-							 &found);
-	if (found)
-	{
-		LWLockRegisterTranche(shared->tranche, "GstoreArena");
-		return;
-	}
-	memset(shared, 0, gstore_arena_shmem_size());
-	maps = (uint64 *) ((char *) shared + MAXALIGN(sizeof(ArenaShared)));
-	shared->tranche = LWLockNewTrancheId();
-	LWLockRegisterTranche(shared->tranche, "GstoreArena");
-	init_area(&shared->areas[GSTORE_ARENA_STAGING], 0, staging_bytes,
-			  maps, maps + map_words());
-	init_area(&shared->areas[GSTORE_ARENA_POOL], staging_bytes,
-			  arena_bytes - staging_bytes, maps, maps + map_words());
-
-	/* After a crash the mapping is the old one, with its pages. */
-	(void) fallocate(arena_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-					 0, arena_bytes);
-}
-
-/* ---- bitmaps ---- */
-
-static bool
-test_page(const uint64 *map, uint64 page)
-{
-	return (map[page / WORD_BITS] >> (page % WORD_BITS)) & 1;
-}
-
-static void
-set_pages(uint64 *map, uint64 first, uint64 count, bool value)
-{
-	while (count > 0)
-	{
-		uint64 bit = first % WORD_BITS;
-		uint64 n = Min(count, WORD_BITS - bit);
-		uint64 mask = (n == WORD_BITS ? ~UINT64CONST(0) : ((UINT64CONST(1) << n) - 1)) << bit;
-
-		if (value)
-			map[first / WORD_BITS] |= mask;
-		else
-			map[first / WORD_BITS] &= ~mask;
-		first += n;
-		count -= n;
-	}
-}
-
-/* Free pages of a word, warm ones only if asked. */
-static inline uint64
-candidates(const Area *area, uint64 word, bool warm)
-{
-	uint64 bits = ~area->used_map[word];
-
-	return warm ? bits & area->populated_map[word] : bits;
+	if (IsUnderPostmaster)
+		sigprocmask(SIG_SETMASK, &saved, NULL);
+	return error;
 }
 
 /*
- * The first run of count candidate pages in [from, to), or area->pages.  Whole
- * words are stepped over at a time.
+ * Give warm pages of the pool back to the system, those at its end first,
+ * which are the last to be taken again; how many.
  */
 static uint64
-find_run(const Area *area, uint64 count, uint64 from, uint64 to, bool warm)
+shed(uint64 wanted)
 {
-	uint64 run = 0;
-	uint64 page = from;
+	ArenaArea *area = &arena->area[GSTORE_ARENA_POOL];
+	uint64 done = 0;
+	bool refused = false;
 
-	while (page < to)
+	while (done < wanted && !refused)
 	{
-		uint64 bits = candidates(area, page / WORD_BITS, warm);
+		GstorePageRun runs[SHED_RUNS];
+		int n;
+		int i;
 
-		if (page % WORD_BITS == 0 && to - page >= WORD_BITS)
+		/* Marked as used they are out of everybody's reach. */
+		LWLockAcquire(&area->lock, LW_EXCLUSIVE);
+		n = gstore_pages_find_warm(&area->map, wanted - done, runs, SHED_RUNS);
+		for (i = 0; i < n; i++)
 		{
-			if (bits == 0)
-			{
-				run = 0;
-				page += WORD_BITS;
-				continue;
-			}
-			if (bits == ~UINT64CONST(0))
-			{
-				run += WORD_BITS;
-				page += WORD_BITS;
-				if (run >= count)
-					return page - run;
-				continue;
-			}
+			gstore_pages_set_used(&area->map, &runs[i], true);
+			gstore_pages_set_populated(&area->map, &runs[i], false);
+			area->pages_charged -= runs[i].pages;
 		}
-		run = (bits >> (page % WORD_BITS)) & 1 ? run + 1 : 0;
-		page++;
-		if (run >= count)
-			return page - run;
-	}
-	return area->pages;
-}
+		LWLockRelease(&area->lock);
+		if (n == 0)
+			break;
 
-/* Where to put count pages: warm ones from the hint on, warm ones anywhere,
- * any from the hint on, any. */
-static uint64
-find_place(const Area *area, uint64 count)
-{
-	for (int warm = 1; warm >= 0; warm--)
-	{
-		uint64 page = find_run(area, count, area->hint, area->pages,
-							   warm);
-
-		if (page == area->pages && area->hint > 0)
-			page = find_run(area, count, 0,
-							Min(area->pages, area->hint + count), warm);
-		if (page != area->pages)
-			return page;
-	}
-	return area->pages;
-}
-
-static uint64
-count_unpopulated(const Area *area, uint64 first, uint64 count)
-{
-	uint64 missing = 0;
-
-	for (uint64 page = first; page < first + count; page++)
-		if (!test_page(area->populated_map, page))
-			missing++;
-	return missing;
-}
-
-/* Take a stride of free, cold pages where the extent needs some: those beyond
- * it stay as warm ones.  Returns the pages taken, and adds to those missing. */
-static uint64
-stretch(const Area *area, uint64 first, uint64 count, uint64 *missing)
-{
-	uint64 end = first + count;
-
-	while (end < area->pages && end - first < STRIDE &&
-		   area->populated + *missing < area->budget &&
-		   !test_page(area->used_map, end) &&
-		   !test_page(area->populated_map, end))
-	{
-		end++;
-		(*missing)++;
-	}
-	return end - first;
-}
-
-/* ---- pages ---- */
-
-static bool
-call_fallocate(const Area *area, int mode, uint64 first, uint64 count)
-{
-	int result;
-
-	do
-	{
-		result = fallocate(arena_fd, mode,
-						   (area->base + first) * GSTORE_ARENA_PAGE,
-						   count * GSTORE_ARENA_PAGE);
-	} while (result != 0 && errno == EINTR);
-	return result == 0;
-}
-
-/* Give free but populated pages back to the kernel until need more may be
- * charged; under the lock. */
-static void
-cool_down(Area *area, uint64 need)
-{
-	for (uint64 page = 0; page < area->pages &&
-						  area->populated + need > area->budget;)
-	{
-		uint64 end = page;
-
-		while (end < area->pages && !test_page(area->used_map, end) &&
-			   test_page(area->populated_map, end))
-			end++;
-		if (end == page)
+		for (i = 0; i < n; i++)
 		{
-			page++;
-			continue;
+			bool kept;
+
+			kept = change_pages(GSTORE_ARENA_POOL,
+								FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+								&runs[i]) != 0;
+			LWLockAcquire(&area->lock, LW_EXCLUSIVE);
+			gstore_pages_set_used(&area->map, &runs[i], false);
+			if (kept)
+			{
+				gstore_pages_set_populated(&area->map, &runs[i], true);
+				area->pages_charged += runs[i].pages;
+				refused = true;
+			}
+			else
+				done += runs[i].pages;
+			LWLockRelease(&area->lock);
 		}
-		if (!call_fallocate(area, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-							page, end - page))
-			return;
-		set_pages(area->populated_map, page, end - page, false);
-		area->populated -= end - page;
-		page = end;
 	}
+	return done;
+}
+
+static int64
+now_nanoseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64) now.tv_sec * INT64CONST(1000000000) + now.tv_nsec;
 }
 
 /*
- * Populate the pages of an extent of ours that are not; signals are blocked,
- * since an interrupted fallocate of a large extent would begin anew forever.
+ * See that cold pages, already charged, can be populated: our own budget must
+ * be kept by punching warm pages elsewhere, and the machine and the cgroups
+ * must have the room.  False when they do not, with the pages they do have.
  */
 static bool
-populate(Area *area, uint64 first, uint64 count)
+make_room(GstoreArenaArea which, uint64 cold, uint64 *room)
 {
-	uint64 page = first;
-	bool good = true;
-	int error;
+	ArenaArea *area = &arena->area[which];
+	uint64 excess;
+	uint64 coming;
+	bool trusted;
 
-	PG_SETMASK(&BlockSig);
-	while (page < first + count && good)
+	LWLockAcquire(&area->lock, LW_EXCLUSIVE);
+	excess = area->pages_charged > area->budget ? area->pages_charged - area->budget : 0;
+	trusted = area->credit >= cold && now_nanoseconds() < area->credit_until;
+	if (trusted)
+		area->credit -= cold;
+	coming = area->pages_coming;
+	LWLockRelease(&area->lock);
+
+	if (excess > 0)
+		shed(excess);
+	if (trusted)
+		return true;
+
+	*room = gstore_headroom("") / GSTORE_ARENA_PAGE;
+	if (*room < coming)
+		*room += shed(coming - *room);
+	if (*room < coming)
 	{
-		uint64 end = page;
-
-		while (end < first + count && !test_page(area->populated_map, end))
-			end++;
-		if (end > page)
-			good = call_fallocate(area, 0, page, end - page);
-		page = end + 1;
+		*room = *room > coming - cold ? *room - (coming - cold) : 0;
+		return false;
 	}
-	error = errno;
-	PG_SETMASK(&UnBlockSig);
-	errno = error;
-	return good;
+
+	LWLockAcquire(&area->lock, LW_EXCLUSIVE);
+	area->credit = Min(CREDIT_PAGES, (*room - coming) / 4);
+	area->credit_until = now_nanoseconds() + CREDIT_NANOSECONDS;
+	LWLockRelease(&area->lock);
+	return true;
 }
 
-/* ---- the interface ---- */
+/*
+ * Find a place for want pages, mark it as ours and charge it.  *cold: pages of
+ * it that populate() must still get.  Where there are any, some more that
+ * follow are taken along, for the extents to come.  The lock is held.
+ */
+static bool
+reserve(ArenaArea *area, uint64 want, GstorePageRun *run, uint64 *cold,
+		uint64 *longest)
+{
+	bool found = false;
+
+	run->pages = want;
+	if (want <= area->pages_charged - area->pages_used)
+		found = gstore_pages_find(&area->map, want, true, &run->first,
+								  longest);
+	if (!found)
+		found = gstore_pages_find(&area->map, want, false, &run->first,
+								  longest);
+	if (!found)
+		return false;
+
+	*cold = gstore_pages_cold(&area->map, run);
+	if (*cold > 0 && want < STRIDE &&
+		area->pages_charged + *cold < area->budget)
+	{
+		uint64 more = Min(STRIDE - want, area->budget -
+											 area->pages_charged - *cold);
+
+		more = gstore_pages_cold_ahead(&area->map, run->first + want, more);
+		run->pages += more;
+		*cold += more;
+	}
+	gstore_pages_set_used(&area->map, run, true);
+	area->pages_used += want; /* the rest is only out of reach for now */
+	area->pages_charged += *cold;
+	area->pages_coming += *cold;
+	return true;
+}
+
+/*
+ * Bring memory into a reserved run and keep want pages of it.  On failure
+ * none, *error is the kernel's or 0, *room what machine and cgroups have.
+ */
+static bool
+populate(GstoreArenaArea which, const GstorePageRun *run, uint64 want,
+		 uint64 cold, int *error, uint64 *room)
+{
+	ArenaArea *area = &arena->area[which];
+	GstorePageRun spare = {run->first + want, run->pages - want};
+	bool ok;
+
+	*error = 0;
+	ok = make_room(which, cold, room);
+	if (ok)
+	{
+		*error = change_pages(which, 0, run);
+		ok = *error == 0;
+		if (!ok)
+			*room = 0;
+	}
+
+	LWLockAcquire(&area->lock, LW_EXCLUSIVE);
+	area->pages_coming -= cold;
+	if (ok)
+	{
+		gstore_pages_set_populated(&area->map, run, true);
+		gstore_pages_set_used(&area->map, &spare, false);
+	}
+	else
+	{
+		/* A fallocate that fails takes back what it had got. */
+		gstore_pages_set_used(&area->map, run, false);
+		area->pages_used -= want;
+		area->pages_charged -= cold;
+		area->credit = 0;
+	}
+	LWLockRelease(&area->lock);
+	return ok;
+}
 
 bool
 gstore_arena_alloc(GstoreArenaArea which, uint64 bytes, uint64 *offset,
 				   uint64 *length, uint64 *available)
 {
-	Area *area = &shared->areas[which];
-	uint64 count = GSTORE_ALIGN(Max(bytes, 1), GSTORE_ARENA_PAGE) /
-				   GSTORE_ARENA_PAGE;
-	uint64 first;
-	uint64 taken = count;
-	uint64 missing = 0;
-	bool good;
+	ArenaArea *area = &arena->area[which];
+	GstorePageRun run;
+	uint64 want;
+	uint64 cold = 0;
+	uint64 left;
+	uint64 longest = 0;
+	uint64 room = 0;
+	int error = 0;
+	bool found;
 
-	errno = 0;
+	want = bytes / GSTORE_ARENA_PAGE + (bytes % GSTORE_ARENA_PAGE != 0);
+	want = Max(want, 1);
+
 	LWLockAcquire(&area->lock, LW_EXCLUSIVE);
-	first = count > area->pages - area->used ? area->pages : find_place(area, count);
-	if (first != area->pages)
-	{
-		missing = count_unpopulated(area, first, count);
-		if (missing > 0)
-			taken = stretch(area, first, count, &missing);
-		if (area->populated + missing > area->budget)
-			cool_down(area, missing);
-	}
-	if (first == area->pages || area->populated + missing > area->budget ||
-		(missing > 0 && missing * GSTORE_ARENA_PAGE >= headroom()))
-	{
-		*available = Min((area->budget - area->used) * GSTORE_ARENA_PAGE,
-						 headroom());
-		LWLockRelease(&area->lock);
-		return false;
-	}
-	set_pages(area->used_map, first, taken, true);
-	area->used += taken;
-	area->populated += missing;
-	area->hint = first + count;
+	left = area->budget - area->pages_used;
+	found = want <= left && reserve(area, want, &run, &cold, &longest);
+	if (want <= left && !found)
+		left = Min(left, longest);
 	LWLockRelease(&area->lock);
 
-	good = missing == 0 || populate(area, first, taken);
-	if (missing > 0)
+	if (found && cold > 0 &&
+		!populate(which, &run, want, cold, &error, &room))
 	{
-		int error = errno;
-		uint64 spare = good ? taken - count : taken;
-
-		LWLockAcquire(&area->lock, LW_EXCLUSIVE);
-		if (good)
-			set_pages(area->populated_map, first, taken, true);
-		else
-		{
-			/* What of it was populated is not known: none is claimed. */
-			area->populated -= missing;
-			*available = (area->budget - area->used) * GSTORE_ARENA_PAGE;
-		}
-		set_pages(area->used_map, first + taken - spare, spare, false);
-		area->used -= spare;
-		LWLockRelease(&area->lock);
-		errno = error;
+		left = Min(left, room);
+		found = false;
 	}
-	*offset = (area->base + first) * GSTORE_ARENA_PAGE;
-	*length = count * GSTORE_ARENA_PAGE;
-	return good;
+	if (!found)
+	{
+		*available = left * GSTORE_ARENA_PAGE;
+		errno = error;
+		return false;
+	}
+
+	*offset = (area->first_page + run.first) * GSTORE_ARENA_PAGE;
+	*length = want * GSTORE_ARENA_PAGE;
+	return true;
 }
 
 void
 gstore_arena_free(uint64 offset, uint64 length)
 {
-	Area *area = &shared->areas[offset < staging_bytes ? GSTORE_ARENA_STAGING : GSTORE_ARENA_POOL];
-	uint64 first = offset / GSTORE_ARENA_PAGE - area->base;
-	uint64 count = length / GSTORE_ARENA_PAGE;
+	ArenaArea *area;
+	GstorePageRun run;
+	uint64 freed;
 
 	if (length == 0)
 		return;
+	Assert(offset % GSTORE_ARENA_PAGE == 0 && length % GSTORE_ARENA_PAGE == 0);
+	Assert(length <= arena_bytes && offset <= arena_bytes - length);
+
+	area = &arena->area[offset < arena_pages[GSTORE_ARENA_STAGING] *
+									 GSTORE_ARENA_PAGE
+							? GSTORE_ARENA_STAGING
+							: GSTORE_ARENA_POOL];
+	run.first = offset / GSTORE_ARENA_PAGE - area->first_page;
+	run.pages = length / GSTORE_ARENA_PAGE;
+
 	LWLockAcquire(&area->lock, LW_EXCLUSIVE);
-	set_pages(area->used_map, first, count, false);
-	area->used -= count;
-	area->hint = Min(area->hint, first);
+	freed = gstore_pages_set_used(&area->map, &run, false);
+	Assert(freed == run.pages); /* else it was free already */
+	area->pages_used -= freed;
 	LWLockRelease(&area->lock);
 }
 
 void *
 gstore_arena_pointer(uint64 offset)
 {
+	Assert(offset < arena_bytes);
 	return arena_base + offset;
 }
 
-void
-gstore_arena_usage(GstoreArenaArea which, GstoreArenaUsage *usage)
+void *
+gstore_arena_mapping(uint64 *bytes)
 {
-	Area *area = &shared->areas[which];
-
-	LWLockAcquire(&area->lock, LW_SHARED);
-	usage->total = area->budget * GSTORE_ARENA_PAGE;
-	usage->used = area->used * GSTORE_ARENA_PAGE;
-	usage->populated = area->populated * GSTORE_ARENA_PAGE;
-	LWLockRelease(&area->lock);
+	*bytes = arena_bytes;
+	return arena_base;
 }
 
 void *
 gstore_arena_staging(uint64 *bytes)
 {
-	*bytes = staging_bytes;
+	*bytes = arena_pages[GSTORE_ARENA_STAGING] * GSTORE_ARENA_PAGE;
 	return arena_base;
 }
 
 int
 gstore_arena_fd(void)
 {
-	return arena_fd;
+	return arena_memfd;
+}
+
+void
+gstore_arena_usage(GstoreArenaArea which, GstoreArenaUsage *usage)
+{
+	ArenaArea *area = &arena->area[which];
+
+	LWLockAcquire(&area->lock, LW_SHARED);
+	usage->total = area->budget * GSTORE_ARENA_PAGE;
+	usage->used = area->pages_used * GSTORE_ARENA_PAGE;
+	usage->populated = (area->pages_charged - area->pages_coming) *
+					   GSTORE_ARENA_PAGE;
+	LWLockRelease(&area->lock);
+}
+
+uint64
+gstore_arena_default_bytes(void)
+{
+	uint64 headroom = gstore_headroom("");
+
+	/* Nothing could be read: what a small machine can spare. */
+	if (headroom == UINT64_MAX)
+		return UINT64CONST(512) << 20;
+	return headroom / 2;
+}
+
+/* ---- making it ---- */
+
+void
+gstore_arena_create(uint64 pool_bytes, uint64 staging_bytes)
+{
+	uint64 pool = (pool_bytes + GSTORE_ARENA_PAGE - 1) / GSTORE_ARENA_PAGE;
+	uint64 staging = (staging_bytes + GSTORE_ARENA_PAGE - 1) /
+					 GSTORE_ARENA_PAGE;
+	void *base;
+
+	Assert(arena_base == NULL && !IsUnderPostmaster);
+
+	arena_budget[GSTORE_ARENA_POOL] = pool;
+	arena_pages[GSTORE_ARENA_POOL] = 2 * pool;
+	arena_budget[GSTORE_ARENA_STAGING] = staging;
+	arena_pages[GSTORE_ARENA_STAGING] = staging;
+	arena_bytes = (2 * pool + staging) * GSTORE_ARENA_PAGE;
+	if (arena_bytes == 0)
+		return;
+
+	ReserveExternalFD();
+	arena_memfd = memfd_create("gstore_fdw", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (arena_memfd < 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not create the shared memory of gstore_fdw: %m")));
+	if (ftruncate(arena_memfd, (off_t) arena_bytes) != 0 ||
+		fcntl(arena_memfd, F_ADD_SEALS,
+			  F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not size and seal %llu bytes of shared memory for gstore_fdw: %m",
+						(unsigned long long) arena_bytes),
+				 errhint("Lower \"gstore_fdw.host_memory\".")));
+
+	base = mmap(NULL, arena_bytes, PROT_READ | PROT_WRITE,
+				MAP_SHARED | MAP_NORESERVE, arena_memfd, 0);
+	if (base == MAP_FAILED)
+		ereport(FATAL,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("could not map %llu bytes of shared memory for gstore_fdw: %m",
+						(unsigned long long) arena_bytes),
+				 errdetail("The mapping takes address space twice the size of \"gstore_fdw.host_memory\"; physical memory is taken only as tables fill."),
+				 errhint("Lower \"gstore_fdw.host_memory\", or raise the limit on the server's address space.")));
+
+	/* A core file is for the state of a process, not for everyone's tables. */
+	(void) madvise(base, arena_bytes, MADV_DONTDUMP);
+	arena_base = base;
+}
+
+size_t
+gstore_arena_shmem_size(void)
+{
+	size_t size = MAXALIGN(sizeof(ArenaShared));
+	int which;
+
+	for (which = 0; which < ARENA_AREAS; which++)
+		size += 2 * sizeof(uint64) * gstore_pages_words(arena_pages[which]);
+	return size;
+}
+
+/* All free, all cold: a first start, or a restart after a crash. */
+static void
+start_empty(void)
+{
+	uint64 *bits = (uint64 *) ((char *) arena +
+							   MAXALIGN(sizeof(ArenaShared)));
+	GstorePageRun all = {0, arena_bytes / GSTORE_ARENA_PAGE};
+	int error;
+	int which;
+
+	memset(arena, 0, gstore_arena_shmem_size());
+	arena->tranche = LWLockNewTrancheId();
+	for (which = 0; which < ARENA_AREAS; which++)
+	{
+		ArenaArea *area = &arena->area[which];
+		uint64 words = gstore_pages_words(arena_pages[which]);
+
+		LWLockInitialize(&area->lock, arena->tranche);
+		area->first_page = which == GSTORE_ARENA_STAGING ? 0 : arena_pages[GSTORE_ARENA_STAGING];
+		area->budget = arena_budget[which];
+		gstore_pages_init(&area->map, arena_pages[which], bits, bits + words);
+		bits += 2 * words;
+	}
+
+	/*
+	 * After a crash of a process the postmaster makes new shared memory, but
+	 * the memory file, with every page the crashed server had, is the old one.
+	 */
+	if (arena_bytes == 0)
+		return;
+	error = change_pages(GSTORE_ARENA_STAGING,
+						 FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, &all);
+	if (error != 0)
+	{
+		errno = error;
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not free the shared memory of gstore_fdw after a crash: %m"),
+				 errhint("Restart the server.")));
+	}
+}
+
+void
+gstore_arena_shmem_startup(void)
+{
+	bool found;
+
+	arena = ShmemInitStruct("gstore_fdw arena", gstore_arena_shmem_size(),
+							&found);
+	if (!found)
+		start_empty();
+	LWLockRegisterTranche(arena->tranche, "GstoreArena");
 }

@@ -6,7 +6,8 @@
  *
  * Layout of the mapping: [0, staging_bytes) is the staging area (0 bytes on
  * host), then the pool.  Both hand out extents of whole pages.  On cuda the
- * staging area is populated once, page-locked by the keeper, never punched.
+ * keeper populates the staging area once and page-locks it; it is never
+ * punched.  With device = auto it takes no memory until the keeper wants it.
  *
  * The bookkeeping is in the main shared memory segment: two bitmaps over the
  * pages (used, populated) under one LWLock each area, so it survives whatever
@@ -57,7 +58,8 @@ extern uint64 gstore_arena_default_bytes(void);
  * pages are populated, so touching them cannot fail.  Undone by
  * gstore_arena_free(); the extent belongs to no process and outlives its
  * taker.  False when the budget or the address space does not allow it, with
- * *available = bytes that could still be had; errno is 0 or the kernel's.
+ * *available = bytes that could still be had in one extent; errno is 0 or the
+ * kernel's.
  * With GSTORE_ARENA_STAGING it never waits either: request/ does that.
  */
 extern bool gstore_arena_alloc(GstoreArenaArea area, uint64 bytes,
@@ -74,6 +76,10 @@ extern void gstore_arena_usage(GstoreArenaArea area, GstoreArenaUsage *usage);
 
 /* Base and bytes of the staging area, for page-locking. */
 extern void *gstore_arena_staging(uint64 *bytes);
+
+/* Base and bytes of the whole mapping, for GstoreDeviceConfig: more than the
+ * areas' totals, because the pool has address space to spare. */
+extern void *gstore_arena_mapping(uint64 *bytes);
 
 /* The memfd, for the sharing of host memory. */
 extern int gstore_arena_fd(void);

@@ -146,15 +146,12 @@ static bool
 open_cuda(GstoreDeviceError *error)
 {
 	GstoreDeviceConfig config = {0};
-	GstoreArenaUsage pool;
 	void *staging;
 	uint64 staging_bytes;
 
-	gstore_arena_usage(GSTORE_ARENA_POOL, &pool);
 	staging = gstore_arena_staging(&staging_bytes);
 	config.cuda_library = gstore_guc_cuda_library;
-	config.arena_base = gstore_arena_pointer(0);
-	config.arena_bytes = staging_bytes + pool.total;
+	config.arena_base = gstore_arena_mapping(&config.arena_bytes);
 	config.completion_fd = completion_fd;
 	if (!gstore_cuda_device.open(&config, error))
 		return false;

@@ -33,12 +33,9 @@ gstore_devices_publish_host(void)
 	GstoreDeviceInfo info;
 	GstoreDeviceError error;
 	GstoreArenaUsage pool;
-	uint64 staging;
 
 	gstore_arena_usage(GSTORE_ARENA_POOL, &pool);
-	(void) gstore_arena_staging(&staging);
-	config.arena_base = gstore_arena_pointer(0);
-	config.arena_bytes = staging + pool.total;
+	config.arena_base = gstore_arena_mapping(&config.arena_bytes);
 	config.completion_fd = -1;
 
 	/* After a crash the postmaster comes here again, with the device open. */
