@@ -10,6 +10,29 @@
 #error "gstore_fdw needs PostgreSQL 15 or later"
 #endif
 
+/* Headers that other ones included before: varlena's macros until 16, EXPLAIN's
+ * parts until 18. */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+/* 18 writes pg_noreturn, and in front of the declaration. */
+#if PG_VERSION_NUM >= 180000 && !defined(pg_attribute_noreturn)
+#define pg_attribute_noreturn() __attribute__((noreturn))
+#endif
+
+/* One function for the owners of all kinds of objects since 16. */
+#if PG_VERSION_NUM >= 160000
+#define gstore_owns_relation(relid, role) \
+	object_ownercheck(RelationRelationId, (relid), (role))
+#else
+#define gstore_owns_relation(relid, role) pg_class_ownercheck((relid), (role))
+#endif
+
 /* dshash_parameters got a copy function in 17. */
 #if PG_VERSION_NUM >= 170000
 #define GSTORE_DSHASH_COPY dshash_memcpy,

@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "fdw/columns.h"
 #include "fdw/options.h"
 #include "store/schema.h"

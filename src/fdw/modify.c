@@ -20,6 +20,7 @@
 #include "storage/predicate.h"
 #include "utils/rel.h"
 
+#include "compat.h"
 #include "fdw/columns.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"

@@ -28,6 +28,7 @@
 #include "lib/ilist.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "device/arena.h"
 #include "fault.h"
 #include "keeper/helper.h"

@@ -28,6 +28,7 @@
 #ifndef GSTORE_REQUEST_H
 #define GSTORE_REQUEST_H
 
+#include "compat.h"
 #include "device/device.h"
 #include "device/location.h"
 #include "port/atomics.h"

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "guc.h"
 #include "store/estimate.h"
 #include "store/merge.h"
@@ -134,7 +135,7 @@ gstore_compact(PG_FUNCTION_ARGS)
 	int64 before;
 	int64 won;
 
-	if (!pg_class_ownercheck(relid, GetUserId()))
+	if (!gstore_owns_relation(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE,
 					   RelationGetRelationName(relation));
 	before = gstore_table_size(table).bytes;

@@ -11,6 +11,7 @@
 #define GSTORE_WRITER_H
 
 #include "codec/codec.h"
+#include "compat.h"
 #include "store/catalog.h"
 
 /* Where and how rows of a table are written. */
