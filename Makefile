@@ -45,7 +45,7 @@ EXPECTED = $(if $(filter 15,$(MAJORVERSION)),,--expecteddir=.)
 
 # PostgreSQL's own headers are given as system headers, so that our warnings
 # are about our code.
-PG_CPPFLAGS = -Isrc -Iinclude -MMD -MP \
+PG_CPPFLAGS = -Isrc -Iinclude -Icuda -MMD -MP \
 	-isystem $(shell $(PG_CONFIG) --includedir-server) \
 	-isystem $(shell $(PG_CONFIG) --pkgincludedir)/internal
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wdeclaration-after-statement

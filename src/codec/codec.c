@@ -1,8 +1,9 @@
 /*
  * codec.c
- *	  The list of codecs, and malloc as their memory.
+ *	  The list of codecs, malloc as their memory, and their errors.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "codec/codec.h"
 
@@ -28,10 +29,69 @@ malloc_free(void *state, void *memory)
 }
 
 const GstoreAllocator gstore_malloc_allocator = {
-	malloc_alloc, malloc_resize, malloc_free, NULL};
+	malloc_alloc, malloc_resize, malloc_free, NULL, NULL};
+
+void *
+gstore_scratch_reserve(GstoreScratch *scratch, uint64 bytes)
+{
+	uint64 room = Max(bytes, 1024);
+
+	if (bytes <= scratch->room && scratch->memory != NULL)
+		return scratch->memory;
+	gstore_scratch_free(scratch);
+	room += room / 4;
+	scratch->memory = scratch->allocator->alloc(scratch->allocator->state,
+												room);
+	if (scratch->memory != NULL)
+		scratch->room = room;
+	return scratch->memory;
+}
+
+void
+gstore_scratch_free(GstoreScratch *scratch)
+{
+	if (scratch->memory != NULL)
+		scratch->allocator->free(scratch->allocator->state, scratch->memory);
+	scratch->memory = NULL;
+	scratch->room = 0;
+}
+
+static void
+copy_text(char *target, size_t room, const char *text)
+{
+	size_t length = Min(strlen(text), room - 1);
+
+	memcpy(target, text, length);
+	target[length] = '\0';
+}
+
+GstoreCodecStatus
+gstore_codec_fail(GstoreCodecError *error, GstoreCodecStatus status,
+				  int column, const char *message, const char *hint)
+{
+	error->column = column;
+	copy_text(error->message, sizeof(error->message), message);
+	copy_text(error->hint, sizeof(error->hint), hint);
+	return status;
+}
+
+GstoreCodecStatus
+gstore_codec_corrupt(GstoreCodecError *error, int column,
+					 const char *message)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_CORRUPT, column, message,
+							 "A program that mapped the exported memory may have overwritten it.");
+}
 
 const GstoreCodec *
 gstore_codec(GstoreFormat format)
 {
-	return format == GSTORE_FORMAT_PGSTROM ? &gstore_pgstrom_codec : NULL;
+	switch (format)
+	{
+		case GSTORE_FORMAT_PGSTROM:
+			return &gstore_pgstrom_codec;
+		case GSTORE_FORMAT_ARROW:
+			return NULL;
+	}
+	return NULL;
 }

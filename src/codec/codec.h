@@ -69,7 +69,18 @@ typedef struct GstoreColumn
 	bool attbyval;
 	bool dropped;
 	uint8 compression; /* GstoreCompression */
+	/* Of format arrow; filled in by fdw/ from the type and the options, 0 for
+	 * pgstrom.  See arrow.h for what each kind takes and gives. */
+	uint8 arrow_kind; /* GstoreArrowKind */
+	bool large_text;  /* int64 offsets: table option large_text */
+	uint8 precision;  /* decimal: digits, 1 .. 38 */
+	uint8 reserved;	  /* 0 */
+	int16 scale;	  /* decimal: of them behind the point */
+	int16 reserved2;  /* 0 */
 } GstoreColumn;
+
+/* Schemas are compared byte by byte: no padding. */
+StaticAssertDecl(sizeof(GstoreColumn) == 88, "GstoreColumn has no padding");
 
 /* What an image of a table looks like now.  Dropped columns keep their place. */
 typedef struct GstoreSchema
@@ -90,18 +101,41 @@ typedef struct GstoreSchema
  */
 typedef uint64 GstoreValue;
 
-/* Where builders and readers get memory.  alloc and resize return NULL when
- * there is none; sizes may pass 1 GiB. */
+/*
+ * What builders and readers need of those who use them.  alloc and resize
+ * return NULL when there is no memory; sizes may pass 1 GiB; resize(NULL) is
+ * alloc.  compress is the server's pglz: it writes at most length + 4 bytes to
+ * target and returns how many, or -1 when that does not shrink the value;
+ * where it is NULL, values of columns with compression pglz stay as they come.
+ */
 typedef struct GstoreAllocator
 {
 	void *(*alloc)(void *state, size_t bytes);
 	void *(*resize)(void *state, void *memory, size_t bytes);
 	void (*free)(void *state, void *memory);
 	void *state;
+	int32 (*compress)(const char *source, int32 length, char *target);
 } GstoreAllocator;
 
-/* malloc, realloc and free. */
+/* malloc, realloc and free; no compression. */
 extern const GstoreAllocator gstore_malloc_allocator;
+
+/*
+ * Memory that decode puts values in that are not in the image as the reader
+ * wants them.  Begin with {allocator, NULL, 0}; decode grows it; the values
+ * decoded with it are valid until it is used again.
+ */
+typedef struct GstoreScratch
+{
+	const GstoreAllocator *allocator;
+	uint8 *memory;
+	uint64 room;
+} GstoreScratch;
+
+/* At least so many bytes, 8-aligned, their content lost; NULL if there are
+ * none.  gstore_scratch_free gives them back. */
+extern void *gstore_scratch_reserve(GstoreScratch *scratch, uint64 bytes);
+extern void gstore_scratch_free(GstoreScratch *scratch);
 
 /* How the bytes of a bound column are to be read. */
 typedef enum GstoreEncoding
@@ -110,7 +144,12 @@ typedef enum GstoreEncoding
 	GSTORE_ENCODING_FIXED,			 /* values at stride bytes, native */
 	GSTORE_ENCODING_PGSTROM_VARLENA, /* uint32 offsets in units of 8 bytes
 										 * from base, 0 = NULL, to varlena */
-									 /* arrow's own follow with its issue */
+	/* The values of view.arrow_kind as arrow.h tells: */
+	GSTORE_ENCODING_ARROW_BITS,	 /* bool: values is a bitmap; the bit of the
+								 * view's first row is values_bit */
+	GSTORE_ENCODING_ARROW_FIXED, /* values at stride bytes, to be converted */
+	GSTORE_ENCODING_ARROW_TEXT,	 /* int32 or int64 (large_text) offsets, one
+								 * more than rows, into base: bytes */
 } GstoreEncoding;
 
 /*
@@ -132,6 +171,11 @@ typedef struct GstoreColumnView
 	const uint8 *base;	   /* what varlena offsets count from */
 	uint64 base_from;	   /* bytes from base that are bound: readable is */
 	uint64 base_to;		   /* [base + base_from, base + base_to) */
+	uint32 values_bit;	   /* ARROW_BITS: bit of the view's first row */
+	uint8 arrow_kind;	   /* GstoreArrowKind, as in the schema stamp */
+	uint8 precision;
+	int16 scale;
+	bool large_text;
 } GstoreColumnView;
 
 /* A range of bytes of an image. */
@@ -207,12 +251,11 @@ typedef struct GstoreCodec
 	/* ---- project ---- */
 
 	/* Decode rows [from, from + count) of a view into values and nulls.
-	 * Pointers stay valid as long as the bound memory and scratch do; scratch
-	 * is GSTORE_BATCH_ROWS * 16 bytes at least, count at most
-	 * GSTORE_BATCH_ROWS. */
+	 * Pointers stay valid as long as the bound memory does and scratch is not
+	 * used again; one scratch per column.  Values of NULL rows are 0. */
 	GstoreCodecStatus (*decode)(const GstoreColumnView *view, uint64 from,
 								uint64 count, GstoreValue *values,
-								bool *nulls, void *scratch,
+								bool *nulls, GstoreScratch *scratch,
 								GstoreCodecError *error);
 
 	/* ---- validate ---- */
@@ -225,6 +268,17 @@ typedef struct GstoreCodec
 } GstoreCodec;
 
 extern const GstoreCodec gstore_pgstrom_codec;
+extern const GstoreCodec gstore_arrow_codec;
+
+/* Fill in an error; returns status. */
+extern GstoreCodecStatus gstore_codec_fail(GstoreCodecError *error,
+										   GstoreCodecStatus status,
+										   int column, const char *message,
+										   const char *hint);
+/* The same for bytes that contradict themselves. */
+extern GstoreCodecStatus gstore_codec_corrupt(GstoreCodecError *error,
+											  int column,
+											  const char *message);
 
 /* The codec of a format; NULL if there is none. */
 extern const GstoreCodec *gstore_codec(GstoreFormat format);

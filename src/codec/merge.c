@@ -11,7 +11,7 @@ typedef struct Batch
 	GstoreColumnView *views; /* [target ncols] */
 	GstoreValue *values;	 /* [target ncols][GSTORE_BATCH_ROWS] */
 	bool *nulls;
-	char *scratch;			 /* [target ncols][GSTORE_BATCH_ROWS * 16] */
+	GstoreScratch *scratch;	 /* [target ncols] */
 	GstoreValue *row_values; /* [target ncols] */
 	bool *row_nulls;
 } Batch;
@@ -47,6 +47,18 @@ bind_all(const GstoreSchema *target, const GstoreCodec *source,
 	return GSTORE_CODEC_OK;
 }
 
+static bool
+any_kept(const uint8 *keep, uint64 first, uint64 count)
+{
+	if (keep == NULL)
+		return true;
+	/* first is a multiple of 8; bits behind the last row do no harm. */
+	for (uint64 i = first / 8; i < (first + count + 7) / 8; i++)
+		if (keep[i] != 0)
+			return true;
+	return false;
+}
+
 static GstoreCodecStatus
 append_batch(const GstoreCodec *target, GstoreBuilder *builder, int ncols,
 			 const GstoreCodec *source, Batch *batch, uint64 first,
@@ -59,8 +71,7 @@ append_batch(const GstoreCodec *target, GstoreBuilder *builder, int ncols,
 		status = source->decode(&batch->views[column], first, count,
 								batch->values + column * GSTORE_BATCH_ROWS,
 								batch->nulls + column * GSTORE_BATCH_ROWS,
-								batch->scratch +
-									(size_t) column * GSTORE_BATCH_ROWS * 16,
+								&batch->scratch[column],
 								error);
 		if (status != GSTORE_CODEC_OK)
 		{
@@ -97,32 +108,40 @@ gstore_codec_merge(const GstoreCodec *target, GstoreBuilder *builder,
 				   const uint8 *keep, const GstoreAllocator *allocator,
 				   GstoreCodecError *error)
 {
-	size_t n = target_schema->ncols > 0 ? target_schema->ncols : 1;
-	size_t per_column = sizeof(GstoreColumnView) + sizeof(GstoreValue) +
-						sizeof(bool) + GSTORE_BATCH_ROWS * (sizeof(GstoreValue) + 16 + sizeof(bool));
+	size_t n = Max(target_schema->ncols, 1);
+	size_t per_column = sizeof(GstoreScratch) + sizeof(GstoreColumnView) +
+						(GSTORE_BATCH_ROWS + 1) *
+							(sizeof(GstoreValue) + sizeof(bool));
 	uint64 rows = source->rows(image);
 	char *memory = allocator->alloc(allocator->state, n * per_column);
 	GstoreCodecStatus status;
 	Batch batch;
 
-	error->column = -1;
 	if (memory == NULL)
-		return GSTORE_CODEC_OUT_OF_MEMORY;
-	batch.scratch = memory;
-	batch.values = (GstoreValue *) (memory + n * GSTORE_BATCH_ROWS * 16);
-	batch.views = (GstoreColumnView *) (batch.values + n * GSTORE_BATCH_ROWS);
-	batch.row_values = (GstoreValue *) (batch.views + n);
+		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+								 "out of memory", "");
+	batch.scratch = (GstoreScratch *) memory;
+	batch.views = (GstoreColumnView *) (batch.scratch + n);
+	batch.values = (GstoreValue *) (batch.views + n);
+	batch.row_values = batch.values + n * GSTORE_BATCH_ROWS;
 	batch.nulls = (bool *) (batch.row_values + n);
 	batch.row_nulls = batch.nulls + n * GSTORE_BATCH_ROWS;
+	for (size_t i = 0; i < n; i++)
+		batch.scratch[i] = (GstoreScratch){allocator, NULL, 0};
 
 	status = bind_all(target_schema, source, image, source_schema, bytes,
 					  batch.views, error);
 	for (uint64 first = 0; status == GSTORE_CODEC_OK && first < rows;
 		 first += GSTORE_BATCH_ROWS)
-		status = append_batch(target, builder, target_schema->ncols, source,
-							  &batch, first,
-							  Min(GSTORE_BATCH_ROWS, rows - first), keep,
-							  error);
+	{
+		uint64 count = Min(GSTORE_BATCH_ROWS, rows - first);
+
+		if (any_kept(keep, first, count))
+			status = append_batch(target, builder, target_schema->ncols,
+								  source, &batch, first, count, keep, error);
+	}
+	for (size_t i = 0; i < n; i++)
+		gstore_scratch_free(&batch.scratch[i]);
 	allocator->free(allocator->state, memory);
 	return status;
 }

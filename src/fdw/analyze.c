@@ -57,7 +57,9 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 {
 	Datum *values = palloc0(Max(1, desc->natts) * sizeof(Datum));
 	bool *nulls = palloc(Max(1, desc->natts) * sizeof(bool));
-	char *scratch = palloc(Max(1, ncolumns) * 16); /* per codec.h */
+	GstoreScratch *scratch = palloc0(Max(1, ncolumns) * sizeof(GstoreScratch));
+	GstoreAllocator allocator = gstore_context_allocator();
+	HeapTuple tuple;
 	GstoreCodecError error;
 
 	memset(nulls, true, Max(1, desc->natts) * sizeof(bool));
@@ -65,9 +67,11 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 	{
 		int to = attnums[i] - 1;
 		GstoreValue value;
-		GstoreCodecStatus status =
-			window->codec->decode(&window->columns[i], row, 1, &value,
-								  &nulls[to], scratch + i * 16, &error);
+		GstoreCodecStatus status;
+
+		scratch[i].allocator = &allocator;
+		status = window->codec->decode(&window->columns[i], row, 1, &value,
+									   &nulls[to], &scratch[i], &error);
 
 		if (status != GSTORE_CODEC_OK)
 		{
@@ -77,7 +81,13 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 		}
 		values[to] = (Datum) value;
 	}
-	return heap_form_tuple(desc, values, nulls);
+	tuple = heap_form_tuple(desc, values, nulls);
+	for (int i = 0; i < ncolumns; i++)
+		gstore_scratch_free(&scratch[i]);
+	pfree(scratch);
+	pfree(values);
+	pfree(nulls);
+	return tuple;
 }
 
 static void

@@ -25,9 +25,6 @@
 #include "store/pending.h"
 #include "store/window.h"
 
-/* Bytes of decode scratch a column needs; see codec.h. */
-#define SCRATCH_BYTES (GSTORE_BATCH_ROWS * 16)
-
 typedef struct GstoreScanState
 {
 	Relation relation;
@@ -46,7 +43,8 @@ typedef struct GstoreScanState
 	uint64 batch_end;
 	Datum **values; /* [ncolumns][GSTORE_BATCH_ROWS] */
 	bool **nulls;
-	char **scratch;
+	GstoreAllocator allocator;
+	GstoreScratch *scratch; /* [ncolumns] */
 } GstoreScanState;
 
 /* ---- begin ---- */
@@ -91,12 +89,13 @@ allocate_batch(GstoreScanState *state)
 
 	state->values = palloc(n * sizeof(Datum *));
 	state->nulls = palloc(n * sizeof(bool *));
-	state->scratch = palloc(n * sizeof(char *));
+	state->allocator = gstore_context_allocator();
+	state->scratch = palloc0(n * sizeof(GstoreScratch));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		state->values[i] = palloc(GSTORE_BATCH_ROWS * sizeof(Datum));
 		state->nulls[i] = palloc(GSTORE_BATCH_ROWS * sizeof(bool));
-		state->scratch[i] = palloc(SCRATCH_BYTES);
+		state->scratch[i].allocator = &state->allocator;
 	}
 }
 
@@ -153,7 +152,7 @@ next_batch(GstoreScanState *state)
 		GstoreCodecStatus status =
 			window->codec->decode(&window->columns[i], state->batch_first,
 								  count, state->values[i], state->nulls[i],
-								  state->scratch[i], &error);
+								  &state->scratch[i], &error);
 
 		if (unlikely(status != GSTORE_CODEC_OK))
 		{

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "common/pg_lzcompress.h"
 #include "utils/memutils.h"
 
 #include "fault.h"
@@ -54,11 +55,18 @@ context_free(void *state, void *memory)
 		pfree(memory);
 }
 
+static int32
+context_compress(const char *source, int32 length, char *target)
+{
+	return pglz_compress(source, length, target, PGLZ_strategy_default);
+}
+
 GstoreAllocator
 gstore_context_allocator(void)
 {
 	GstoreAllocator allocator = {
-		context_alloc, context_resize, context_free, CurrentMemoryContext};
+		context_alloc, context_resize, context_free, CurrentMemoryContext,
+		context_compress};
 
 	return allocator;
 }

@@ -1,0 +1,50 @@
+/*
+ * fixed.h
+ *	  Decoding of columns of encoding GSTORE_ENCODING_FIXED, which both formats
+ *	  have.
+ */
+#ifndef GSTORE_FIXED_H
+#define GSTORE_FIXED_H
+
+#include <string.h>
+
+#include "codec/bits.h"
+#include "codec/codec.h"
+
+/* The validity of rows of any view as one bool per row. */
+static inline void
+gstore_decode_nulls(const GstoreColumnView *view, uint64 from, uint64 count,
+					bool *nulls)
+{
+	if (view->validity == NULL)
+		memset(nulls, false, count * sizeof(bool));
+	else
+		gstore_bits_to_nulls(view->validity, view->validity_bit + from, count,
+							 nulls);
+}
+
+/* As PostgreSQL makes Datums of values: by-value ones are sign-extended. */
+static inline void
+gstore_decode_fixed(const GstoreColumnView *view, uint64 from, uint64 count,
+					GstoreValue *values, bool *nulls)
+{
+	const uint8 *source = view->values + from * view->stride;
+
+	if (!view->attbyval)
+		for (uint64 i = 0; i < count; i++)
+			values[i] = (GstoreValue) (uintptr_t) (source + i * view->stride);
+	else if (view->attlen == 8)
+		memcpy(values, source, count * 8);
+	else if (view->attlen == 4)
+		for (uint64 i = 0; i < count; i++)
+			values[i] = (GstoreValue) (int64) ((const int32 *) source)[i];
+	else if (view->attlen == 2)
+		for (uint64 i = 0; i < count; i++)
+			values[i] = (GstoreValue) (int64) ((const int16 *) source)[i];
+	else
+		for (uint64 i = 0; i < count; i++)
+			values[i] = (GstoreValue) (int64) ((const int8 *) source)[i];
+	gstore_decode_nulls(view, from, count, nulls);
+}
+
+#endif

@@ -1,0 +1,35 @@
+/*
+ * pgstrom.h
+ *	  What the two halves of the codec `pgstrom' share: the one that builds
+ *	  images (pgstrom_build.c) and the one that reads them (pgstrom_read.c).
+ *
+ * The layout is told in gstore_format.h.
+ */
+#ifndef GSTORE_PGSTROM_H
+#define GSTORE_PGSTROM_H
+
+#include "codec/codec.h"
+#include "gstore_format.h"
+
+/* Rows, and places in units of 8 bytes, are uint32. */
+#define GSTORE_PGSTROM_MAX_ROWS UINT64_C(0xFFFFFFFF)
+#define GSTORE_PGSTROM_MAX_BYTES (UINT64_C(0xFFFFFFFF) * 8)
+
+extern GstoreBuilder *gstore_pgstrom_create(const GstoreSchema *schema,
+											const GstoreAllocator *allocator);
+extern void gstore_pgstrom_destroy(GstoreBuilder *builder);
+extern void gstore_pgstrom_reset(GstoreBuilder *builder);
+extern GstoreCodecStatus gstore_pgstrom_append(GstoreBuilder *builder,
+											   const GstoreValue *values,
+											   const bool *nulls,
+											   GstoreCodecError *error);
+extern uint64 gstore_pgstrom_rows(const GstoreBuilder *builder);
+extern uint64 gstore_pgstrom_bytes(const GstoreBuilder *builder);
+extern uint64 gstore_pgstrom_memory(const GstoreBuilder *builder);
+extern void gstore_pgstrom_write(const GstoreBuilder *builder, void *image);
+
+/* Lower a builder's limits, so that tests reach them. */
+extern void gstore_pgstrom_limit(GstoreBuilder *builder, uint64 rows,
+								 uint64 bytes);
+
+#endif

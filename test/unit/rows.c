@@ -1,0 +1,373 @@
+/*
+ * rows.c
+ *	  What the tests of the codecs share; see rows.h.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rows.h"
+#include "varlena.h"
+
+static int tests;
+static int failures;
+
+bool
+tap_ok(bool good, const char *format, ...)
+{
+	va_list args;
+
+	printf("%sok %d - ", good ? "" : "not ", ++tests);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+	failures += !good;
+	return good;
+}
+
+int
+tap_done(void)
+{
+	printf("1..%d\n", tests);
+	return failures > 0;
+}
+
+uint64
+mix(uint64 x)
+{
+	x += UINT64_C(0x9E3779B97F4A7C15);
+	x = (x ^ (x >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	x = (x ^ (x >> 27)) * UINT64_C(0x94D049BB133111EB);
+	return x ^ (x >> 31);
+}
+
+/* ---- schemas ---- */
+
+GstoreSchema *
+schema_new(int ncols)
+{
+	size_t bytes = sizeof(GstoreSchema) + ncols * sizeof(GstoreColumn);
+	GstoreSchema *schema = calloc(1, bytes);
+
+	schema->table_oid = 16384;
+	schema->row_type = 16386;
+	schema->ncols = ncols;
+	return schema;
+}
+
+GstoreColumn *
+schema_set(GstoreSchema *schema, int column, const char *name, uint32 typid,
+		   int attlen, int attalign, bool attbyval)
+{
+	GstoreColumn *def = &schema->columns[column];
+
+	memset(def, 0, sizeof(*def));
+	strncpy(def->name, name, GSTORE_NAME_LENGTH - 1);
+	def->typid = typid;
+	def->typmod = -1;
+	def->attnum = column + 1;
+	def->attlen = attlen;
+	def->attalign = attalign;
+	def->attbyval = attbyval;
+	return def;
+}
+
+GstoreSchema *
+schema_of_everything(void)
+{
+	GstoreSchema *schema = schema_new(14);
+
+	schema_set(schema, 0, "b", 16, 1, 1, true);
+	schema_set(schema, 1, "i2", 21, 2, 2, true);
+	schema_set(schema, 2, "i4", 23, 4, 4, true);
+	schema_set(schema, 3, "........pg.dropped.4........", 0, 4, 4, true)
+		->dropped = true;
+	schema_set(schema, 4, "i8", 20, 8, 8, true);
+	schema_set(schema, 5, "f8", 701, 8, 8, true);
+	schema_set(schema, 6, "interval", 1186, 16, 8, false);
+	schema_set(schema, 7, "tid", 27, 6, 2, false);
+	schema_set(schema, 8, "three", 90001, 3, 1, false);
+	schema_set(schema, 9, "timetz", 1266, 12, 8, false);
+	schema_set(schema, 10, "name", 19, 64, 1, false);
+	schema_set(schema, 11, "t", 25, -1, 4, false);
+	schema_set(schema, 12, "u", 25, -1, 4, false);
+	schema_set(schema, 13, "n", 1700, -1, 4, false);
+	return schema;
+}
+
+/* ---- rows ---- */
+
+bool
+row_is_null(const Rows *rows, int column, uint64 row)
+{
+	if (rows->schema->columns[column].dropped)
+		return true;
+	switch (rows->nulls)
+	{
+		case NULLS_NONE:
+			return false;
+		case NULLS_ALL:
+			return true;
+		case NULLS_SOME:
+			return mix(row * 2000 + column + rows->seed) % 3 == 0;
+		case NULLS_FIRST:
+			return row == 0;
+		case NULLS_LAST:
+			return row == rows->count - 1;
+		case NULLS_BUT_ONE:
+			return row != rows->count - 1;
+	}
+	return false;
+}
+
+static GstoreValue
+make_varlena(const Rows *rows, int column, uint64 row, uint8 *buffer)
+{
+	uint64 which = rows->distinct == 0 ? row : row % rows->distinct;
+	uint64 random = mix(which * 77 + column + rows->seed);
+	uint32 length = (uint32) (random % 150);
+	uint32 header = (length + 4) << 2;
+	uint8 *body = buffer + 4;
+
+	if (rows->packed && length + 1 <= 0x7F)
+	{
+		buffer[0] = (uint8) ((length + 1) << 1 | 1);
+		body = buffer + 1;
+	}
+	else
+		memcpy(buffer, &header, sizeof(header));
+	for (uint32 i = 0; i < length; i++)
+		body[i] = (uint8) ('a' + mix(random + i) % 26);
+	return (GstoreValue) (uintptr_t) buffer;
+}
+
+GstoreValue
+row_value(const Rows *rows, int column, uint64 row, uint8 *buffer)
+{
+	const GstoreColumn *def = &rows->schema->columns[column];
+	uint64 random = mix(row * 3001 + column + rows->seed);
+
+	if (def->attlen < 0)
+		return make_varlena(rows, column, row, buffer);
+	if (!def->attbyval)
+	{
+		for (int i = 0; i < def->attlen; i++)
+			buffer[i] = (uint8) mix(random + i);
+		return (GstoreValue) (uintptr_t) buffer;
+	}
+	switch (def->attlen)
+	{
+		case 1:
+			return (GstoreValue) (int64) (int8) random;
+		case 2:
+			return (GstoreValue) (int64) (int16) random;
+		case 4:
+			return (GstoreValue) (int64) (int32) random;
+		default:
+			return random;
+	}
+}
+
+GstoreCodecStatus
+rows_append(const GstoreCodec *codec, GstoreBuilder *builder,
+			const Rows *rows, uint64 from, uint64 to, GstoreCodecError *error)
+{
+	int ncols = rows->schema->ncols;
+	GstoreValue *values = calloc(ncols + 1, sizeof(GstoreValue));
+	bool *nulls = calloc(ncols + 1, sizeof(bool));
+	uint8 *buffers = malloc((size_t) (ncols + 1) * 256);
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+
+	for (uint64 row = from; status == GSTORE_CODEC_OK && row < to; row++)
+	{
+		for (int i = 0; i < ncols; i++)
+		{
+			nulls[i] = row_is_null(rows, i, row);
+			values[i] = nulls[i] ? 0
+								 : row_value(rows, i, row, buffers + i * 256);
+		}
+		status = codec->append(builder, values, nulls, error);
+	}
+	free(values);
+	free(nulls);
+	free(buffers);
+	return status;
+}
+
+uint8 *
+builder_image(const GstoreCodec *codec, const GstoreBuilder *builder,
+			  uint64 *bytes)
+{
+	void *image;
+
+	*bytes = codec->builder_image_bytes(builder);
+	/* Exactly as long as it says, so that the sanitizer sees more. */
+	if (posix_memalign(&image, 64, *bytes) != 0)
+		abort();
+	memset(image, 0xA5, *bytes);
+	codec->builder_write(builder, image);
+	return image;
+}
+
+/* ---- reading back ---- */
+
+bool
+values_equal(const GstoreColumn *column, GstoreValue a, GstoreValue b)
+{
+	const void *at = (const void *) (uintptr_t) a;
+	const void *bt = (const void *) (uintptr_t) b;
+	GstoreVarlena av;
+	GstoreVarlena bv;
+
+	if (column->attbyval)
+		return a == b;
+	if (column->attlen >= 0)
+		return memcmp(at, bt, column->attlen) == 0;
+	av = gstore_varlena(at);
+	bv = gstore_varlena(bt);
+	return av.header == bv.header &&
+		   memcmp(av.body, bv.body, av.body_bytes) == 0;
+}
+
+/* Bind one column's rows to the image. */
+static GstoreCodecStatus
+bind_column(const GstoreCodec *codec, const GstoreImage *opened,
+			const uint8 *image, int column, uint64 first, uint64 count,
+			GstoreColumnView *view, GstoreCodecError *error)
+{
+	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
+	const void *pointers[GSTORE_RANGES_PER_COLUMN];
+	int n = codec->column_ranges(opened, column, first, count, ranges);
+
+	for (int i = 0; i < n; i++)
+		pointers[i] = image + ranges[i].offset;
+	return codec->bind(opened, column, first, count, pointers, view, error);
+}
+
+static bool
+column_holds(const GstoreCodec *codec, const GstoreImage *opened,
+			 const uint8 *image, int column, const Rows *rows, uint64 first,
+			 uint64 count, GstoreScratch *scratch)
+{
+	GstoreValue values[GSTORE_BATCH_ROWS];
+	bool nulls[GSTORE_BATCH_ROWS];
+	GstoreColumnView view;
+	GstoreCodecError error;
+	uint8 buffer[256];
+
+	if (bind_column(codec, opened, image, column, first, count, &view,
+					&error) != GSTORE_CODEC_OK)
+		return false;
+	for (uint64 from = 0; from < count; from += GSTORE_BATCH_ROWS)
+	{
+		uint64 n = Min(GSTORE_BATCH_ROWS, count - from);
+
+		if (codec->decode(&view, from, n, values, nulls, scratch, &error) !=
+			GSTORE_CODEC_OK)
+		{
+			printf("# column %d: %s\n", column, error.message);
+			return false;
+		}
+		for (uint64 i = 0; i < n; i++)
+		{
+			uint64 row = first + from + i;
+			bool want = row_is_null(rows, column, row);
+
+			if (nulls[i] == want &&
+				(want || values_equal(&rows->schema->columns[column],
+									  row_value(rows, column, row, buffer),
+									  values[i])))
+				continue;
+			printf("# column %d row %llu: differs\n", column,
+				   (unsigned long long) row);
+			return false;
+		}
+	}
+	return true;
+}
+
+bool
+image_holds(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
+			const Rows *rows, uint64 window)
+{
+	GstoreScratch scratch = {&gstore_malloc_allocator, NULL, 0};
+	GstoreImage *opened;
+	GstoreCodecError error;
+	bool good;
+
+	if (codec->open(image, bytes, rows->schema, &gstore_malloc_allocator,
+					&opened, &error) != GSTORE_CODEC_OK)
+	{
+		printf("# %s\n", error.message);
+		return false;
+	}
+	good = codec->rows(opened) == rows->count;
+	for (uint64 first = 0; good && first < rows->count; first += window)
+		for (int i = 0; good && i < rows->schema->ncols; i++)
+			good = column_holds(codec, opened, image, i, rows, first,
+								Min(window, rows->count - first), &scratch);
+	codec->close(opened);
+	gstore_scratch_free(&scratch);
+	return good;
+}
+
+/* Read a byte of what a value says it has, first and last. */
+static void
+touch(const GstoreColumnView *view, GstoreValue value)
+{
+	const volatile uint8 *bytes = (const volatile uint8 *) (uintptr_t) value;
+
+	if (view->attbyval)
+		return;
+	if (view->attlen >= 0)
+		(void) (bytes[0] + bytes[view->attlen - 1]);
+	else
+	{
+		GstoreVarlena varlena = gstore_varlena((const void *) (uintptr_t) value);
+
+		if (varlena.body_bytes > 0)
+			(void) (varlena.body[0] + bytes[varlena.body_bytes + 3]);
+	}
+}
+
+GstoreCodecStatus
+image_walk(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
+		   const GstoreSchema *schema)
+{
+	GstoreScratch scratch = {&gstore_malloc_allocator, NULL, 0};
+	GstoreValue values[GSTORE_BATCH_ROWS];
+	bool nulls[GSTORE_BATCH_ROWS];
+	GstoreImage *opened;
+	GstoreCodecError error;
+	GstoreCodecStatus status;
+	uint64 rows;
+
+	status = codec->open(image, bytes, schema, &gstore_malloc_allocator,
+						 &opened, &error);
+	if (status != GSTORE_CODEC_OK)
+		return status;
+	/* An image of absent columns may claim any number of rows. */
+	rows = Min(codec->rows(opened), 70000);
+	for (int i = 0; status == GSTORE_CODEC_OK && i < schema->ncols; i++)
+	{
+		GstoreColumnView view;
+
+		status = bind_column(codec, opened, image, i, 0, rows, &view, &error);
+		for (uint64 from = 0; status == GSTORE_CODEC_OK && from < rows;
+			 from += GSTORE_BATCH_ROWS)
+		{
+			uint64 n = Min(GSTORE_BATCH_ROWS, rows - from);
+
+			status = codec->decode(&view, from, n, values, nulls, &scratch,
+								   &error);
+			for (uint64 j = 0; status == GSTORE_CODEC_OK && j < n; j++)
+				if (!nulls[j])
+					touch(&view, values[j]);
+		}
+	}
+	codec->close(opened);
+	gstore_scratch_free(&scratch);
+	return status;
+}
