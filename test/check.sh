@@ -92,15 +92,19 @@ done
 	task unit env GSTORE_CUDASIM="$top/build/cudasim/libcuda.so.1" \
 		test/tap.sh "${units[@]}"
 
+# Most of them wait most of the time: for a server to start, for a worker to
+# come back.
 for i in "${!tasks[@]}"; do
-	while [ "$(jobs -rp | wc -l)" -ge "$jobs" ]; do
+	while [ "$(jobs -rp | wc -l)" -ge $((jobs * 2)) ]; do
 		wait -n
 	done
 	# its own tally: appending to one file side by side could tear a line
 	(
 		# shellcheck disable=SC2086
+		started=$SECONDS
 		GSTORE_TALLY="$work/tally.$i" ${tasks[$i]} >"$work/log.$i" 2>&1
 		status=$?
+		[ -z "${CHECK_TIMES:-}" ] || echo "(${names[$i]} took $((SECONDS - started)) s)" >>"$work/log.$i"
 		if [ $status -ne 0 ] && [ ! -s "$work/tally.$i" ]; then
 			echo "${names[$i]}: exited with status $status" >>"$work/log.$i"
 			echo "0 1" >"$work/tally.$i"
