@@ -117,13 +117,12 @@ is(sql($node, 'SELECT 1'), '1', 'and the server is well');
 $writer->quit;
 is_lost('commit');
 
-# a device out of memory at one call is not lost
+# a device that is full once is asked again, after what is dead was freed
 inject('alloc_oom=1');
 sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
-like(error_of($node, "INSERT INTO t $rows"), qr/ERROR:\s+53200/,
-	'out of memory in the driver: 53200');
 sql($node, "INSERT INTO t $rows");
-is(sql($node, 'SELECT count(*) FROM t'), '50000', 'and the next load goes well');
+is(sql($node, 'SELECT count(*) FROM t'), '50000',
+	'out of memory at one call: the load goes well');
 
 # another device goes on being another one
 is(sql($node, 'SELECT count(*) FROM gstore_devices'), '2', 'there are two devices');
