@@ -11,6 +11,9 @@ use Test::More;
 
 my $sessions = 64;
 my $seconds = $ENV{GSTORE_STRESS_SECONDS} // 8;
+
+# the stand-in's copies take up to 2 ms longer each
+$ENV{GSTORE_CUDASIM_FAULTS} = 'delay=2000';
 my $node = new_node('sessions', qq{
 gstore_fdw.staging_memory = '16MB'
 gstore_fdw.host_memory = '1GB'
