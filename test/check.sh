@@ -92,10 +92,10 @@ done
 	task unit env GSTORE_CUDASIM="$top/build/cudasim/libcuda.so.1" \
 		test/tap.sh "${units[@]}"
 
-# Most of them wait most of the time: for a server to start, for a worker to
+# Many of them wait most of the time: for a server to start, for a worker to
 # come back.
 for i in "${!tasks[@]}"; do
-	while [ "$(jobs -rp | wc -l)" -ge $((jobs * 2)) ]; do
+	while [ "$(jobs -rp | wc -l)" -gt "$jobs" ]; do
 		wait -n
 	done
 	# its own tally: appending to one file side by side could tear a line

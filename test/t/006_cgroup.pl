@@ -1,6 +1,7 @@
+# devices: host
 # cgroup: 512
 #
-# In a memory cgroup smaller than what is loaded (512 MB; suite.sh puts us into
+# (The stand-in's device memory would count as the server's own.)  In a memory cgroup smaller than what is loaded (512 MB; suite.sh puts us into
 # it where it may): an error, and nobody is killed.
 
 use strict;

@@ -73,10 +73,11 @@ my @at_work = map { start_session($node,
 	"CALL work($_, clock_timestamp() + interval '$seconds seconds')") } 1 .. $sessions;
 my $end = time + $seconds;
 my ($stopped, $ended) = (0, 0);
+my $round = 0;
 
 while (time < $end)
 {
-	my $how = rand() < 0.9 ? 'pg_cancel_backend' : 'pg_terminate_backend';
+	my $how = ++$round % 10 != 3 ? 'pg_cancel_backend' : 'pg_terminate_backend';
 	my $done = sql($node, qq{
 		SELECT count($how(pid)) FROM (
 			SELECT pid FROM pg_stat_activity
