@@ -1,8 +1,9 @@
 # devices: host
 # cgroup: 512
 #
-# (The stand-in's device memory would count as the server's own.)  In a memory cgroup smaller than what is loaded (512 MB; suite.sh puts us into
-# it where it may): an error, and nobody is killed.
+# In a memory cgroup smaller than what is loaded (512 MB; suite.sh puts us into
+# it where it may): an error, and nobody is killed.  Not on the stand-in, whose
+# device memory would count as the server's own.
 
 use strict;
 use warnings FATAL => 'all';
