@@ -91,7 +91,7 @@ gstore_codec(GstoreFormat format)
 		case GSTORE_FORMAT_PGSTROM:
 			return &gstore_pgstrom_codec;
 		case GSTORE_FORMAT_ARROW:
-			return NULL;
+			return &gstore_arrow_codec;
 	}
 	return NULL;
 }

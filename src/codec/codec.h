@@ -252,7 +252,8 @@ typedef struct GstoreCodec
 
 	/* Decode rows [from, from + count) of a view into values and nulls.
 	 * Pointers stay valid as long as the bound memory does and scratch is not
-	 * used again; one scratch per column.  Values of NULL rows are 0. */
+	 * used again; one scratch per column.  Values of NULL rows
+	 * mean nothing. */
 	GstoreCodecStatus (*decode)(const GstoreColumnView *view, uint64 from,
 								uint64 count, GstoreValue *values,
 								bool *nulls, GstoreScratch *scratch,

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "codec/arrow.h"
+#include "numeric.h"
 #include "rows.h"
 #include "varlena.h"
 
@@ -97,6 +99,63 @@ schema_of_everything(void)
 	return schema;
 }
 
+GstoreSchema *
+schema_of_arrow(bool large_text)
+{
+	static const struct
+	{
+		const char *name;
+		uint32 typid;
+		int attlen;
+		int attalign;
+		bool attbyval;
+		GstoreArrowKind kind;
+	} columns[] = {
+		{"bool", 16, 1, 1, true, GSTORE_ARROW_BOOL},
+		{"bool_byte", 16, 1, 1, true, GSTORE_ARROW_BOOL_BYTE},
+		{"i2", 21, 2, 2, true, GSTORE_ARROW_INT2},
+		{"dropped", 0, 4, 4, true, GSTORE_ARROW_NONE},
+		{"i4", 23, 4, 4, true, GSTORE_ARROW_INT4},
+		{"i8", 20, 8, 8, true, GSTORE_ARROW_INT8},
+		{"f4", 700, 4, 4, true, GSTORE_ARROW_FLOAT4},
+		{"f8", 701, 8, 8, true, GSTORE_ARROW_FLOAT8},
+		{"oid", 26, 4, 4, true, GSTORE_ARROW_OID},
+		{"date", 1082, 4, 4, true, GSTORE_ARROW_DATE},
+		{"time", 1083, 8, 8, true, GSTORE_ARROW_TIME},
+		{"ts", 1114, 8, 8, true, GSTORE_ARROW_TIMESTAMP},
+		{"tstz", 1184, 8, 8, true, GSTORE_ARROW_TIMESTAMPTZ},
+		{"interval", 1186, 16, 8, false, GSTORE_ARROW_INTERVAL},
+		{"numeric", 1700, -1, 4, false, GSTORE_ARROW_NUMERIC},
+		{"uuid", 2950, 16, 1, false, GSTORE_ARROW_UUID},
+		{"text", 25, -1, 4, false, GSTORE_ARROW_TEXT},
+		{"bytea", 17, -1, 4, false, GSTORE_ARROW_BYTEA},
+		{"name", 19, 64, 1, false, GSTORE_ARROW_NAME},
+		{"point", 600, 16, 8, false, GSTORE_ARROW_OUTPUT},
+		{"big", 1700, -1, 4, false, GSTORE_ARROW_NUMERIC},
+		{"rounded", 1700, -1, 4, false, GSTORE_ARROW_NUMERIC},
+	};
+	GstoreSchema *schema = schema_new(lengthof(columns));
+
+	for (int i = 0; i < (int) lengthof(columns); i++)
+	{
+		GstoreColumn *def = schema_set(schema, i, columns[i].name,
+									   columns[i].typid, columns[i].attlen,
+									   columns[i].attalign,
+									   columns[i].attbyval);
+
+		def->arrow_kind = columns[i].kind;
+		def->dropped = columns[i].kind == GSTORE_ARROW_NONE;
+		def->large_text = large_text;
+		def->precision = 15;
+		def->scale = 3;
+	}
+	schema->columns[20].precision = 38;
+	schema->columns[20].scale = 37;
+	schema->columns[21].precision = 9;
+	schema->columns[21].scale = -2;
+	return schema;
+}
+
 /* ---- rows ---- */
 
 bool
@@ -143,12 +202,63 @@ make_varlena(const Rows *rows, int column, uint64 row, uint8 *buffer)
 	return (GstoreValue) (uintptr_t) buffer;
 }
 
+/* Values that format arrow holds; false: any will do. */
+static bool
+make_arrow(const Rows *rows, int column, uint64 row, uint64 random,
+		   uint8 *buffer, GstoreValue *value)
+{
+	const GstoreColumn *def = &rows->schema->columns[column];
+	GstoreInterval interval = {(int64) random / 1000, (int32) random,
+							   (int32) (random >> 32)};
+	GstoreUint128 wide = (GstoreUint128) mix(random) << 64 | mix(random + 1);
+	GstoreInt128 decimal;
+
+	*value = (GstoreValue) (uintptr_t) buffer;
+	switch (def->arrow_kind)
+	{
+		case GSTORE_ARROW_BOOL:
+		case GSTORE_ARROW_BOOL_BYTE:
+			*value = random & 1;
+			return true;
+		case GSTORE_ARROW_DATE:
+			*value = (GstoreValue) (int64) ((int32) random / 2);
+			return true;
+		case GSTORE_ARROW_TIME:
+			*value = random % GSTORE_DAY_MICROSECONDS;
+			return true;
+		case GSTORE_ARROW_TIMESTAMP:
+		case GSTORE_ARROW_TIMESTAMPTZ:
+			*value = (GstoreValue) ((int64) random / 2);
+			return true;
+		case GSTORE_ARROW_INTERVAL:
+			memcpy(buffer, &interval, sizeof(interval));
+			return true;
+		case GSTORE_ARROW_NUMERIC:
+			decimal = (GstoreInt128) (wide % gstore_power_of_ten(random % (def->precision + 1)));
+			gstore_decimal_to_numeric(row % 2 ? decimal : -decimal,
+									  def->scale, buffer);
+			return true;
+		case GSTORE_ARROW_NAME:
+			memset(buffer, 0, GSTORE_NAME_LENGTH);
+			memset(buffer, 'n', random % GSTORE_NAME_LENGTH);
+			return true;
+		case GSTORE_ARROW_OUTPUT:
+			*value = make_varlena(rows, column, row, buffer);
+			return true;
+		default:
+			return false;
+	}
+}
+
 GstoreValue
 row_value(const Rows *rows, int column, uint64 row, uint8 *buffer)
 {
 	const GstoreColumn *def = &rows->schema->columns[column];
 	uint64 random = mix(row * 3001 + column + rows->seed);
+	GstoreValue value;
 
+	if (make_arrow(rows, column, row, random, buffer, &value))
+		return value;
 	if (def->attlen < 0)
 		return make_varlena(rows, column, row, buffer);
 	if (!def->attbyval)
@@ -223,7 +333,7 @@ values_equal(const GstoreColumn *column, GstoreValue a, GstoreValue b)
 
 	if (column->attbyval)
 		return a == b;
-	if (column->attlen >= 0)
+	if (column->attlen >= 0 && column->arrow_kind != GSTORE_ARROW_OUTPUT)
 		return memcmp(at, bt, column->attlen) == 0;
 	av = gstore_varlena(at);
 	bv = gstore_varlena(bt);

@@ -23,6 +23,8 @@ extern GstoreColumn *schema_set(GstoreSchema *schema, int column,
 								int attalign, bool attbyval);
 /* One column of every representation, the fourth one dropped. */
 extern GstoreSchema *schema_of_everything(void);
+/* One column of every kind that format arrow has, the fourth one dropped. */
+extern GstoreSchema *schema_of_arrow(bool large_text);
 
 /* ---- rows ---- */
 

@@ -1,0 +1,429 @@
+/*
+ * arrow_read.c
+ *	  An image of format arrow -> rows.
+ *
+ * Must never trust an offset, a length or a count it reads from an image: a
+ * foreign program may have overwritten any byte, also while we read.
+ */
+#include <string.h>
+
+#include "codec/arrow.h"
+#include "codec/fixed.h"
+
+/* No image has more: keeps sums below 2^64. */
+#define MAX_ROWS (UINT64_C(1) << 40)
+
+/* A varlena header counts so many bytes. */
+#define MAX_TEXT UINT64_C(0x3FFFFFFB)
+
+/* A column's buffers, in bytes from the image's first. */
+typedef struct Extent
+{
+	GstoreByteRange validity; /* offset 0: no row is NULL */
+	GstoreByteRange values;	  /* values or offsets */
+	GstoreByteRange text;
+} Extent;
+
+struct GstoreImage
+{
+	const GstoreSchema *schema;
+	GstoreAllocator allocator;
+	uint64 rows;
+	Extent columns[];
+};
+
+static uint64
+header_bytes(const GstoreSchema *schema)
+{
+	return GSTORE_ARROW_BODY(schema->ncols);
+}
+
+/* ---- opening ---- */
+
+/* Bytes that so many rows have in the buffer of values or offsets. */
+static uint64
+values_bytes(const GstoreColumn *def, uint64 rows)
+{
+	const GstoreArrowType *type = gstore_arrow_type(def);
+
+	switch (type->encoding)
+	{
+		case GSTORE_ENCODING_ARROW_BITS:
+			return (rows + 7) / 8;
+		case GSTORE_ENCODING_ARROW_TEXT:
+			return (rows + 1) * (def->large_text ? 8 : 4);
+		default:
+			return rows * type->bytes;
+	}
+}
+
+static bool
+is_inside(const GstoreSchema *schema, uint64 image_bytes,
+		  const GstoreByteRange *range, uint64 least)
+{
+	return range->offset % GSTORE_ARROW_ALIGNMENT == 0 &&
+		   range->offset >= header_bytes(schema) &&
+		   range->offset <= image_bytes &&
+		   range->length <= image_bytes - range->offset &&
+		   range->length >= least;
+}
+
+static GstoreCodecStatus
+parse_column(const GstoreArrowColumn *meta, const GstoreSchema *schema,
+			 int number, uint64 rows, uint64 image_bytes, Extent *extent,
+			 GstoreCodecError *error)
+{
+	const GstoreColumn *def = &schema->columns[number];
+	bool is_text =
+		gstore_arrow_type(def)->encoding == GSTORE_ENCODING_ARROW_TEXT;
+	char format[32];
+
+	memset(extent, 0, sizeof(*extent));
+	gstore_arrow_format(def, format);
+	/* A column dropped since has another format: it is not read. */
+	if (gstore_arrow_kind(def) == GSTORE_ARROW_NONE)
+		return GSTORE_CODEC_OK;
+	if (memcmp(format, meta->format, sizeof(format)) != 0)
+		return gstore_codec_corrupt(error, number,
+									"the chunk's header names another type");
+	extent->validity.offset = meta->validity_offset;
+	extent->validity.length = meta->validity_length;
+	extent->values.offset = is_text ? meta->offsets_offset : meta->data_offset;
+	extent->values.length = is_text ? meta->offsets_length : meta->data_length;
+	if (is_text)
+	{
+		extent->text.offset = meta->data_offset;
+		extent->text.length = meta->data_length;
+	}
+	if (!is_inside(schema, image_bytes, &extent->values,
+				   values_bytes(def, rows)) ||
+		(is_text && !is_inside(schema, image_bytes, &extent->text, 0)) ||
+		(extent->validity.offset != 0 &&
+		 !is_inside(schema, image_bytes, &extent->validity, (rows + 7) / 8)))
+		return gstore_codec_corrupt(error, number,
+									"the chunk's header points outside the chunk");
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+open_image(const void *bytes, uint64 image_bytes, const GstoreSchema *schema,
+		   const GstoreAllocator *allocator, GstoreImage **image,
+		   GstoreCodecError *error)
+{
+	GstoreArrowHeader header;
+	GstoreImage *result;
+
+	if (image_bytes < header_bytes(schema))
+		return gstore_codec_corrupt(error, -1, "a chunk's header is damaged");
+	/* Once: nobody may change it between being checked and being used. */
+	memcpy(&header, bytes, sizeof(header));
+	if (header.magic != GSTORE_ARROW_MAGIC ||
+		header.version != GSTORE_ARROW_VERSION ||
+		header.length != image_bytes || header.rows > MAX_ROWS ||
+		header.column_bytes != sizeof(GstoreArrowColumn) ||
+		header.ncols != (uint32) schema->ncols)
+		return gstore_codec_corrupt(error, -1, "a chunk's header is damaged");
+	result = allocator->alloc(allocator->state, sizeof(GstoreImage) + schema->ncols * sizeof(Extent));
+	if (result == NULL)
+		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+								 "out of memory", "");
+	result->schema = schema;
+	result->allocator = *allocator;
+	result->rows = header.rows;
+	for (int i = 0; i < schema->ncols; i++)
+	{
+		GstoreArrowColumn meta = *gstore_arrow_column(bytes, i);
+		GstoreCodecStatus status =
+			parse_column(&meta, schema, i, result->rows, image_bytes,
+						 &result->columns[i], error);
+
+		if (status != GSTORE_CODEC_OK)
+		{
+			allocator->free(allocator->state, result);
+			return status;
+		}
+	}
+	*image = result;
+	return GSTORE_CODEC_OK;
+}
+
+static void
+close_image(GstoreImage *image)
+{
+	GstoreAllocator allocator = image->allocator;
+
+	allocator.free(allocator.state, image);
+}
+
+static uint64
+image_rows(const GstoreImage *image)
+{
+	return image->rows;
+}
+
+/* ---- viewing ---- */
+
+/* Values or offsets; the text; validity: those of them there are. */
+static int
+column_ranges(const GstoreImage *image, int column, uint64 first,
+			  uint64 count, GstoreByteRange *ranges)
+{
+	const Extent *extent = &image->columns[column];
+	const GstoreColumn *def = &image->schema->columns[column];
+	const GstoreArrowType *type = gstore_arrow_type(def);
+	uint64 width = type->bytes;
+	int n = 1;
+
+	switch (type->encoding)
+	{
+		case GSTORE_ENCODING_ABSENT:
+			return 0;
+		case GSTORE_ENCODING_ARROW_BITS:
+			ranges[0].offset = extent->values.offset + first / 8;
+			ranges[0].length = (first % 8 + count + 7) / 8;
+			break;
+		case GSTORE_ENCODING_ARROW_TEXT:
+			width = def->large_text ? 8 : 4;
+			ranges[0].offset = extent->values.offset + first * width;
+			ranges[0].length = (count + 1) * width;
+			ranges[n++] = extent->text;
+			break;
+		default:
+			ranges[0].offset = extent->values.offset + first * width;
+			ranges[0].length = count * width;
+	}
+	if (extent->validity.offset != 0)
+	{
+		ranges[n].offset = extent->validity.offset + first / 8;
+		ranges[n++].length = (first % 8 + count + 7) / 8;
+	}
+	return n;
+}
+
+static GstoreCodecStatus
+bind(const GstoreImage *image, int column, uint64 first, uint64 count,
+	 const void *const *pointers, GstoreColumnView *view,
+	 GstoreCodecError *error)
+{
+	const Extent *extent = &image->columns[column];
+	const GstoreColumn *def = &image->schema->columns[column];
+	const GstoreArrowType *type = gstore_arrow_type(def);
+	int n = 1;
+
+	memset(view, 0, sizeof(*view));
+	if (first > image->rows || count > image->rows - first)
+		return gstore_codec_corrupt(error, column,
+									"the chunk has fewer rows than its table says");
+	view->encoding = type->encoding;
+	view->attlen = def->attlen;
+	view->attbyval = def->attbyval;
+	view->typid = def->typid;
+	view->stride = type->bytes;
+	view->arrow_kind = gstore_arrow_kind(def);
+	view->precision = def->precision;
+	view->scale = def->scale;
+	view->large_text = def->large_text;
+	if (type->encoding == GSTORE_ENCODING_ABSENT)
+		return GSTORE_CODEC_OK;
+	view->values = pointers[0];
+	if (type->encoding == GSTORE_ENCODING_ARROW_BITS)
+		view->values_bit = first % 8;
+	if (type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+	{
+		view->stride = def->large_text ? 8 : 4;
+		view->base = pointers[n++];
+		view->base_to = extent->text.length;
+		/* What the reader gets of a type that is kept as its output. */
+		if (view->arrow_kind == GSTORE_ARROW_OUTPUT)
+		{
+			view->attlen = -1;
+			view->attbyval = false;
+		}
+	}
+	if (extent->validity.offset != 0)
+	{
+		view->validity = pointers[n];
+		view->validity_bit = first % 8;
+	}
+	return GSTORE_CODEC_OK;
+}
+
+/* ---- decoding ---- */
+
+static inline uint64
+text_offset(const GstoreColumnView *view, uint64 row)
+{
+	/* A negative one is larger than any text. */
+	return view->large_text ? ((const uint64 *) view->values)[row]
+							: ((const uint32 *) view->values)[row];
+}
+
+/* One text at its place in scratch; how many bytes that took. */
+static uint64
+put_text(const GstoreColumnView *view, uint64 from, uint64 length,
+		 uint8 *target)
+{
+	uint32 header = (uint32) (length + 4) << 2;
+
+	if (view->arrow_kind == GSTORE_ARROW_NAME)
+	{
+		memcpy(target, view->base + from, length);
+		memset(target + length, 0, GSTORE_NAME_LENGTH - length);
+		return GSTORE_NAME_LENGTH;
+	}
+	memcpy(target, &header, sizeof(header));
+	memcpy(target + 4, view->base + from, length);
+	return GSTORE_ALIGN(length + 4, 8);
+}
+
+static GstoreCodecStatus
+decode_text(const GstoreColumnView *view, uint64 from, uint64 count,
+			GstoreValue *values, const bool *nulls, GstoreScratch *scratch,
+			GstoreCodecError *error)
+{
+	uint64 first = text_offset(view, from);
+	uint64 last = text_offset(view, from + count);
+	uint64 longest = MAX_TEXT;
+	uint64 extra = 12; /* a header, and padding */
+	uint64 at = first;
+	uint8 *target;
+
+	if (view->arrow_kind == GSTORE_ARROW_NAME)
+	{
+		longest = GSTORE_NAME_LENGTH - 1;
+		extra = GSTORE_NAME_LENGTH;
+	}
+	if (first > last || last > view->base_to)
+		return gstore_codec_corrupt(error, -1,
+									"a text points outside its chunk");
+	target = gstore_scratch_reserve(scratch, last - first + count * extra);
+	if (target == NULL)
+		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+								 "out of memory", "");
+	for (uint64 i = 0; i < count; i++)
+	{
+		/* Each offset is read once, and they may only rise to the last: so
+		 * what was reserved suffices. */
+		uint64 end = text_offset(view, from + i + 1);
+
+		if (unlikely(end < at || end > last || end - at > longest))
+			return gstore_codec_corrupt(error, -1,
+										"a text points outside its chunk");
+		values[i] = 0;
+		if (!nulls[i])
+		{
+			values[i] = (GstoreValue) (uintptr_t) target;
+			target += put_text(view, at, end - at, target);
+		}
+		at = end;
+	}
+	return GSTORE_CODEC_OK;
+}
+
+static void
+decode_bits(const GstoreColumnView *view, uint64 from, uint64 count,
+			GstoreValue *values)
+{
+	for (uint64 i = 0; i < count; i++)
+		values[i] = gstore_bit(view->values, view->values_bit + from + i);
+}
+
+static GstoreCodecStatus
+decode(const GstoreColumnView *view, uint64 from, uint64 count,
+	   GstoreValue *values, bool *nulls, GstoreScratch *scratch,
+	   GstoreCodecError *error)
+{
+	if (view->encoding == GSTORE_ENCODING_ABSENT)
+	{
+		memset(nulls, true, count * sizeof(bool));
+		memset(values, 0, count * sizeof(GstoreValue));
+		return GSTORE_CODEC_OK;
+	}
+	if (view->encoding == GSTORE_ENCODING_FIXED)
+	{
+		gstore_decode_fixed(view, from, count, values, nulls);
+		return GSTORE_CODEC_OK;
+	}
+	gstore_decode_nulls(view, from, count, nulls);
+	switch (view->encoding)
+	{
+		case GSTORE_ENCODING_ARROW_BITS:
+			decode_bits(view, from, count, values);
+			return GSTORE_CODEC_OK;
+		case GSTORE_ENCODING_ARROW_TEXT:
+			return decode_text(view, from, count, values, nulls, scratch,
+							   error);
+		default:
+			return gstore_arrow_revert(view, from, count, values, nulls,
+									   scratch, error);
+	}
+}
+
+/* ---- validating ---- */
+
+static GstoreCodecStatus
+validate_column(const GstoreImage *image, int column, const uint8 *bytes,
+				GstoreCodecError *error)
+{
+	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
+	const void *pointers[GSTORE_RANGES_PER_COLUMN];
+	GstoreColumnView view;
+	GstoreCodecStatus status;
+	uint64 at = 0;
+	int n = column_ranges(image, column, 0, image->rows, ranges);
+
+	for (int i = 0; i < n; i++)
+		pointers[i] = bytes + ranges[i].offset;
+	status = bind(image, column, 0, image->rows, pointers, &view, error);
+	if (status != GSTORE_CODEC_OK ||
+		view.encoding != GSTORE_ENCODING_ARROW_TEXT)
+		return status;
+	for (uint64 row = 0; row <= image->rows; row++)
+	{
+		uint64 end = text_offset(&view, row);
+
+		if (end < at || end > view.base_to || end - at > MAX_TEXT)
+			return gstore_codec_corrupt(error, column,
+										"a text points outside its chunk");
+		at = end;
+	}
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+validate(const void *bytes, uint64 image_bytes, const GstoreSchema *schema,
+		 GstoreCodecError *error)
+{
+	GstoreImage *image;
+	GstoreCodecStatus status = open_image(bytes, image_bytes, schema,
+										  &gstore_malloc_allocator, &image,
+										  error);
+
+	if (status != GSTORE_CODEC_OK)
+		return status;
+	for (int i = 0; status == GSTORE_CODEC_OK && i < schema->ncols; i++)
+		status = validate_column(image, i, bytes, error);
+	close_image(image);
+	return status;
+}
+
+const GstoreCodec gstore_arrow_codec = {
+	.name = "arrow",
+	.format = GSTORE_FORMAT_ARROW,
+	.builder_create = gstore_arrow_create,
+	.builder_destroy = gstore_arrow_destroy,
+	.builder_reset = gstore_arrow_reset,
+	.append = gstore_arrow_append,
+	.builder_rows = gstore_arrow_rows,
+	.builder_image_bytes = gstore_arrow_bytes,
+	.builder_memory = gstore_arrow_memory,
+	.builder_write = gstore_arrow_write,
+	.header_bytes = header_bytes,
+	.open = open_image,
+	.close = close_image,
+	.rows = image_rows,
+	.column_ranges = column_ranges,
+	.bind = bind,
+	.decode = decode,
+	.validate = validate,
+};

@@ -1,0 +1,326 @@
+/*
+ * arrow_types.c
+ *	  PostgreSQL's types as Arrow's, and values whose bytes differ in the two.
+ *
+ * A value that Arrow cannot hold exactly is refused, never bent.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "codec/arrow.h"
+#include "codec/normalize.h"
+#include "numeric.h"
+
+static const GstoreArrowType types[] = {
+#define GSTORE_ARROW_TYPE(name, format, bytes, encoding) \
+	{format, bytes, GSTORE_ENCODING_##encoding},
+	GSTORE_ARROW_KINDS(GSTORE_ARROW_TYPE)
+#undef GSTORE_ARROW_TYPE
+};
+
+GstoreArrowKind
+gstore_arrow_kind(const GstoreColumn *column)
+{
+	return column->dropped || column->arrow_kind >= lengthof(types)
+			   ? GSTORE_ARROW_NONE
+			   : (GstoreArrowKind) column->arrow_kind;
+}
+
+const GstoreArrowType *
+gstore_arrow_type(const GstoreColumn *column)
+{
+	return &types[gstore_arrow_kind(column)];
+}
+
+void
+gstore_arrow_format(const GstoreColumn *column, char *format)
+{
+	memset(format, 0, 32);
+	switch (gstore_arrow_kind(column))
+	{
+		case GSTORE_ARROW_NUMERIC:
+			snprintf(format, 32, "d:%d,%d", column->precision, column->scale);
+			break;
+		case GSTORE_ARROW_BYTEA:
+			format[0] = column->large_text ? 'Z' : 'z';
+			break;
+		case GSTORE_ARROW_TEXT:
+		case GSTORE_ARROW_NAME:
+		case GSTORE_ARROW_OUTPUT:
+			format[0] = column->large_text ? 'U' : 'u';
+			break;
+		default:
+			strcpy(format, gstore_arrow_type(column)->format);
+	}
+}
+
+GstoreArrowKind
+gstore_arrow_kind_of_type(uint32 typid, bool bool_byte)
+{
+	/* pg_type.oid of types that are there before any other. */
+	switch (typid)
+	{
+		case 16: /* bool */
+			return bool_byte ? GSTORE_ARROW_BOOL_BYTE : GSTORE_ARROW_BOOL;
+		case 17: /* bytea */
+			return GSTORE_ARROW_BYTEA;
+		case 19: /* name */
+			return GSTORE_ARROW_NAME;
+		case 20: /* int8 */
+			return GSTORE_ARROW_INT8;
+		case 21: /* int2 */
+			return GSTORE_ARROW_INT2;
+		case 23: /* int4 */
+			return GSTORE_ARROW_INT4;
+		case 25:   /* text */
+		case 114:  /* json */
+		case 142:  /* xml */
+		case 1042: /* bpchar */
+		case 1043: /* varchar */
+			return GSTORE_ARROW_TEXT;
+		case 26: /* oid */
+			return GSTORE_ARROW_OID;
+		case 700: /* float4 */
+			return GSTORE_ARROW_FLOAT4;
+		case 701: /* float8 */
+			return GSTORE_ARROW_FLOAT8;
+		case 1082: /* date */
+			return GSTORE_ARROW_DATE;
+		case 1083: /* time */
+			return GSTORE_ARROW_TIME;
+		case 1114: /* timestamp */
+			return GSTORE_ARROW_TIMESTAMP;
+		case 1184: /* timestamptz */
+			return GSTORE_ARROW_TIMESTAMPTZ;
+		case 1186: /* interval */
+			return GSTORE_ARROW_INTERVAL;
+		case 1700: /* numeric */
+			return GSTORE_ARROW_NUMERIC;
+		case 2950: /* uuid */
+			return GSTORE_ARROW_UUID;
+		default:
+			return GSTORE_ARROW_OUTPUT;
+	}
+}
+
+/* ---- to Arrow ---- */
+
+static GstoreCodecStatus
+refuse(GstoreCodecError *error, const char *what)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_VALUE, -1, what,
+							 "Format \"pgstrom\" can hold it; or store NULL.");
+}
+
+static GstoreCodecStatus
+convert_date(int32 days, void *target, GstoreCodecError *error)
+{
+	if (days == INT32_MIN || days == INT32_MAX)
+		return refuse(error, days < 0 ? "format \"arrow\" cannot hold the date -infinity" : "format \"arrow\" cannot hold the date infinity");
+	if (days > INT32_MAX - GSTORE_EPOCH_DAYS)
+		return refuse(error, "format \"arrow\" cannot hold so late a date");
+	days += GSTORE_EPOCH_DAYS;
+	memcpy(target, &days, sizeof(days));
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+convert_time(int64 microseconds, void *target, GstoreCodecError *error)
+{
+	if (microseconds < 0 || microseconds >= GSTORE_DAY_MICROSECONDS)
+		return refuse(error, "format \"arrow\" cannot hold the time 24:00:00");
+	memcpy(target, &microseconds, sizeof(microseconds));
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+convert_timestamp(int64 microseconds, void *target, GstoreCodecError *error)
+{
+	if (microseconds == INT64_MIN || microseconds == INT64_MAX)
+		return refuse(error, microseconds < 0 ? "format \"arrow\" cannot hold the timestamp -infinity" : "format \"arrow\" cannot hold the timestamp infinity");
+	if (microseconds > INT64_MAX - GSTORE_EPOCH_MICROSECONDS)
+		return refuse(error,
+					  "format \"arrow\" cannot hold timestamps after 294247-01-10 04:00:54.775807");
+	microseconds += GSTORE_EPOCH_MICROSECONDS;
+	memcpy(target, &microseconds, sizeof(microseconds));
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+convert_interval(const void *value, void *target, GstoreCodecError *error)
+{
+	GstoreInterval from;
+	GstoreArrowInterval to;
+
+	memcpy(&from, value, sizeof(from));
+	to.months = from.months;
+	to.days = from.days;
+	if (__builtin_mul_overflow(from.microseconds, 1000, &to.nanoseconds))
+		return refuse(error,
+					  "format \"arrow\" cannot hold an interval whose hours pass 292 years");
+	memcpy(target, &to, sizeof(to));
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+convert_numeric(const GstoreColumn *column, const void *value,
+				GstoreScratch *scratch, void *target, GstoreCodecError *error)
+{
+	GstoreVarlena varlena;
+	GstoreInt128 decimal = 0;
+	GstoreCodecStatus status = gstore_normalize(value,
+												GSTORE_COMPRESSION_NONE,
+												scratch, &varlena, error);
+	char message[120];
+
+	if (status != GSTORE_CODEC_OK)
+		return status;
+	switch (gstore_numeric_to_decimal(varlena.body, varlena.body_bytes,
+									  column->precision, column->scale,
+									  &decimal))
+	{
+		case GSTORE_NUMERIC_OK:
+			memcpy(target, &decimal, sizeof(decimal));
+			return GSTORE_CODEC_OK;
+		case GSTORE_NUMERIC_NAN:
+			return refuse(error,
+						  "format \"arrow\" cannot hold the numeric NaN");
+		case GSTORE_NUMERIC_INFINITY:
+			return refuse(error,
+						  "format \"arrow\" cannot hold an infinite numeric");
+		case GSTORE_NUMERIC_TOO_LARGE:
+			snprintf(message, sizeof(message),
+					 "a numeric has too many digits for decimal128(%d,%d)",
+					 column->precision, column->scale);
+			return refuse(error, message);
+		case GSTORE_NUMERIC_TOO_FINE:
+			snprintf(message, sizeof(message),
+					 "a numeric has digits behind the %d that decimal128(%d,%d) holds",
+					 column->scale, column->precision, column->scale);
+			return refuse(error, message);
+		case GSTORE_NUMERIC_DAMAGED:
+			break;
+	}
+	return gstore_codec_corrupt(error, -1, "a numeric is damaged");
+}
+
+GstoreCodecStatus
+gstore_arrow_convert(const GstoreColumn *column, GstoreValue value,
+					 GstoreScratch *scratch, void *target,
+					 GstoreCodecError *error)
+{
+	const void *pointer = (const void *) (uintptr_t) value;
+
+	switch (gstore_arrow_kind(column))
+	{
+		case GSTORE_ARROW_DATE:
+			return convert_date((int32) value, target, error);
+		case GSTORE_ARROW_TIME:
+			return convert_time((int64) value, target, error);
+		case GSTORE_ARROW_TIMESTAMP:
+		case GSTORE_ARROW_TIMESTAMPTZ:
+			return convert_timestamp((int64) value, target, error);
+		case GSTORE_ARROW_INTERVAL:
+			return convert_interval(pointer, target, error);
+		case GSTORE_ARROW_NUMERIC:
+			return convert_numeric(column, pointer, scratch, target, error);
+		default:
+			return gstore_codec_fail(error, GSTORE_CODEC_VALUE, -1,
+									 "a value of this kind needs no conversion",
+									 "");
+	}
+}
+
+/* ---- and back ---- */
+
+static void
+revert_dates(const int32 *source, uint64 count, GstoreValue *values)
+{
+	/* Unsigned: what a foreign program wrote may be anything. */
+	for (uint64 i = 0; i < count; i++)
+		values[i] = (GstoreValue) (int64) (int32) ((uint32) source[i] - GSTORE_EPOCH_DAYS);
+}
+
+static void
+revert_timestamps(const int64 *source, uint64 count, GstoreValue *values)
+{
+	for (uint64 i = 0; i < count; i++)
+		values[i] = (uint64) source[i] - (uint64) GSTORE_EPOCH_MICROSECONDS;
+}
+
+static GstoreCodecStatus
+revert_intervals(const GstoreArrowInterval *source, uint64 count,
+				 GstoreValue *values, GstoreScratch *scratch,
+				 GstoreCodecError *error)
+{
+	GstoreInterval *target =
+		gstore_scratch_reserve(scratch, count * sizeof(GstoreInterval));
+
+	if (target == NULL)
+		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+								 "out of memory", "");
+	for (uint64 i = 0; i < count; i++)
+	{
+		target[i].microseconds = source[i].nanoseconds / 1000;
+		target[i].days = source[i].days;
+		target[i].months = source[i].months;
+		values[i] = (GstoreValue) (uintptr_t) &target[i];
+	}
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+revert_numerics(const GstoreColumnView *view, const uint8 *source,
+				uint64 count, GstoreValue *values, const bool *nulls,
+				GstoreScratch *scratch, GstoreCodecError *error)
+{
+	GstoreInt128 limit =
+		(GstoreInt128) gstore_power_of_ten(Min(view->precision,
+											   GSTORE_DECIMAL_DIGITS));
+	uint8 *target = gstore_scratch_reserve(scratch,
+										   count * GSTORE_NUMERIC_BYTES);
+
+	if (target == NULL)
+		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+								 "out of memory", "");
+	for (uint64 i = 0; i < count; i++, target += GSTORE_NUMERIC_BYTES)
+	{
+		GstoreInt128 decimal;
+
+		values[i] = 0;
+		if (nulls[i])
+			continue;
+		memcpy(&decimal, source + i * sizeof(decimal), sizeof(decimal));
+		if (decimal <= -limit || decimal >= limit)
+			return gstore_codec_corrupt(error, -1,
+										"a decimal has more digits than its column");
+		gstore_decimal_to_numeric(decimal, view->scale, target);
+		values[i] = (GstoreValue) (uintptr_t) target;
+	}
+	return GSTORE_CODEC_OK;
+}
+
+GstoreCodecStatus
+gstore_arrow_revert(const GstoreColumnView *view, uint64 from, uint64 count,
+					GstoreValue *values, const bool *nulls,
+					GstoreScratch *scratch, GstoreCodecError *error)
+{
+	const uint8 *source = view->values + from * view->stride;
+
+	switch (view->arrow_kind)
+	{
+		case GSTORE_ARROW_DATE:
+			revert_dates((const int32 *) source, count, values);
+			return GSTORE_CODEC_OK;
+		case GSTORE_ARROW_TIMESTAMP:
+		case GSTORE_ARROW_TIMESTAMPTZ:
+			revert_timestamps((const int64 *) source, count, values);
+			return GSTORE_CODEC_OK;
+		case GSTORE_ARROW_INTERVAL:
+			return revert_intervals((const GstoreArrowInterval *) source,
+									count, values, scratch, error);
+		default:
+			return revert_numerics(view, source, count, values, nulls,
+								   scratch, error);
+	}
+}
