@@ -1,0 +1,504 @@
+/*
+ * engine.c
+ *	  The threads of the CPU engine, and how they share the rows of an input.
+ *
+ * Threads are made once per engine, with all signals blocked, and sleep
+ * between calls.  A call publishes a task; threads, the caller's among them,
+ * take morsels of it off one counter until it is empty or somebody failed.
+ * Only the caller's thread polls for cancellation: between its morsels, and
+ * while it waits for the others' last ones.  Includes no PostgreSQL header.
+ */
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "exec/engine_vector.h"
+
+/* Rows a thread takes at a time: a millisecond of work or so. */
+#define MORSEL_ROWS (16 * GSTORE_VECTOR_ROWS)
+
+typedef struct Task
+{
+	const GstoreEngineInput *input;
+	uint64 from;
+	uint64 count;
+	uint8 *pass; /* NULL: aggregate */
+	uint8 *recheck;
+} Task;
+
+typedef struct Worker
+{
+	GstoreEngine *engine;
+	pthread_t thread;
+	GstoreMachine machine;
+	GstoreGroups *groups;
+	uint16 selections[2][GSTORE_VECTOR_ROWS];
+	uint16 marked[GSTORE_VECTOR_ROWS];
+} Worker;
+
+struct GstoreEngine
+{
+	const GstoreProgram *program;
+	GstoreEngineOptions options;
+	int nworkers;
+	int nthreads; /* workers with a thread of their own: all but 0 */
+	Worker *workers;
+	Task task;
+	atomic_uint_fast64_t next; /* row of the task nobody has taken */
+	atomic_int failed;		   /* GstoreEngineStatus of the first failure */
+	atomic_int error_state;
+	uint64 next_group;
+
+	pthread_mutex_t lock;
+	pthread_cond_t wake; /* the round has begun, or stop */
+	pthread_cond_t done; /* running has become 0 */
+	/* under lock */
+	uint64 round;
+	int running;
+	bool stop;
+};
+
+static void
+fail(GstoreEngine *engine, GstoreEngineStatus status, int state)
+{
+	int expected = GSTORE_ENGINE_OK;
+
+	if (atomic_compare_exchange_strong(&engine->failed, &expected,
+									   (int) status))
+		atomic_store(&engine->error_state, state);
+}
+
+/* ---- one vector ---- */
+
+/* The rows of a vector that are not hidden; NULL and n when all are there. */
+static const uint16 *
+visible_rows(const GstoreEngineInput *input, uint64 first, int *n,
+			 uint16 *selection)
+{
+	const uint8 *hidden = input->hidden;
+	uint64 bit = input->hidden_bit + first;
+	bool any = false;
+	int found = 0;
+
+	if (hidden == NULL)
+		return NULL;
+	for (uint64 byte = bit / 8; byte <= (bit + *n - 1) / 8; byte++)
+		any |= hidden[byte] != 0;
+	if (!any)
+		return NULL;
+	for (int i = 0; i < *n; i++, bit++)
+		if ((hidden[bit / 8] & (1 << (bit % 8))) == 0)
+			selection[found++] = (uint16) i;
+	*n = found;
+	return selection;
+}
+
+/*
+ * Run the conjuncts: the rows that pass all, in *selection (NULL: all of the
+ * first n), and those whose condition ended in an error in marked.
+ */
+static int
+run_filter(Worker *worker, const uint16 **selection, int *n)
+{
+	const GstoreProgram *program = worker->machine.program;
+	const GstoreConjunct *conjuncts =
+		GSTORE_PROGRAM_PART(program, GstoreConjunct, conjuncts);
+	int nmarked = 0;
+	int from = 0;
+
+	for (int c = 0; c < program->nconjuncts && *n > 0; c++)
+	{
+		GstoreVector *result = &worker->machine.registers[conjuncts[c].result];
+		uint16 *to = worker->selections[*selection == worker->selections[0]];
+		const gstore_logic *values;
+		int found = 0;
+
+		gstore_machine_run(&worker->machine, from, conjuncts[c].end,
+						   *selection, *n);
+		from = conjuncts[c].end;
+		values = result->values;
+		if (result->clean)
+			for (int i = 0; i < *n; i++)
+			{
+				int at = *selection ? (*selection)[i] : i;
+
+				to[found] = (uint16) at;
+				found += values[at] != 0;
+			}
+		else
+			for (int i = 0; i < *n; i++)
+			{
+				int at = *selection ? (*selection)[i] : i;
+
+				if (result->states[at] > GSTORE_STATE_NULL)
+					worker->marked[nmarked++] = (uint16) at;
+				else if (result->states[at] == GSTORE_STATE_VALUE &&
+						 values[at])
+					to[found++] = (uint16) at;
+			}
+		if (found < *n)
+			*selection = to;
+		*n = found;
+	}
+	return nmarked;
+}
+
+static void
+set_bits(uint8 *bitmap, const uint16 *selection, int n)
+{
+	if (selection == NULL)
+	{
+		memset(bitmap, 0xFF, n / 8);
+		for (int i = n / 8 * 8; i < n; i++)
+			bitmap[i / 8] |= (uint8) (1 << (i % 8));
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		bitmap[selection[i] / 8] |= (uint8) (1 << (selection[i] % 8));
+}
+
+/* The state a marked row ended in, when errors cannot be evaluated again. */
+static int
+marked_state(const Worker *worker, uint16 at)
+{
+	const GstoreProgram *program = worker->machine.program;
+	const GstoreConjunct *conjuncts =
+		GSTORE_PROGRAM_PART(program, GstoreConjunct, conjuncts);
+
+	for (int c = 0; c < program->nconjuncts; c++)
+	{
+		const GstoreVector *result =
+			&worker->machine.registers[conjuncts[c].result];
+
+		if (!result->clean && result->states[at] > GSTORE_STATE_NULL)
+			return result->states[at];
+	}
+	return GSTORE_STATE_BEYOND;
+}
+
+static void
+run_vector(Worker *worker, uint64 first, int n)
+{
+	GstoreEngine *engine = worker->engine;
+	const Task *task = &engine->task;
+	const GstoreProgram *program = engine->program;
+	const uint16 *selection;
+	int filtered = 0;
+	int nmarked;
+	uint64 at = (first - task->from) / 8;
+
+	worker->machine.input = task->input;
+	worker->machine.first = first;
+	selection = visible_rows(task->input, first, &n, worker->selections[0]);
+	nmarked = run_filter(worker, &selection, &n);
+	if (task->pass != NULL)
+	{
+		set_bits(task->pass + at, selection, n);
+		set_bits(task->pass + at, worker->marked, nmarked);
+		set_bits(task->recheck + at, worker->marked, nmarked);
+		return;
+	}
+	if (nmarked > 0)
+	{
+		fail(engine, GSTORE_ENGINE_STATE,
+			 marked_state(worker, worker->marked[0]));
+		return;
+	}
+	if (n > 0)
+	{
+		GstoreEngineStatus status;
+		uint8 state = 0;
+
+		if (program->nconjuncts > 0)
+			filtered = GSTORE_PROGRAM_PART(program, GstoreConjunct,
+										   conjuncts)[program->nconjuncts - 1]
+						   .end;
+		gstore_machine_run(&worker->machine, filtered,
+						   program->ninstructions, selection, n);
+		status = gstore_groups_add(worker->groups, &worker->machine,
+								   selection, n, &state);
+		if (status != GSTORE_ENGINE_OK)
+			fail(engine, status, state);
+	}
+}
+
+/* Take morsels until there are none.  The caller's worker polls. */
+static void
+run_task(Worker *worker, bool polls)
+{
+	GstoreEngine *engine = worker->engine;
+	const Task *task = &engine->task;
+
+	while (atomic_load_explicit(&engine->failed, memory_order_relaxed) ==
+		   GSTORE_ENGINE_OK)
+	{
+		uint64 from = atomic_fetch_add(&engine->next, MORSEL_ROWS);
+		uint64 end = Min(from + MORSEL_ROWS, task->count);
+
+		if (from >= task->count)
+			return;
+		for (; from < end; from += GSTORE_VECTOR_ROWS)
+		{
+			run_vector(worker, task->from + from,
+					   (int) Min(end - from, GSTORE_VECTOR_ROWS));
+			if (atomic_load_explicit(&engine->failed,
+									 memory_order_relaxed) != GSTORE_ENGINE_OK)
+				return;
+		}
+		if (polls && engine->options.poll != NULL &&
+			engine->options.poll(engine->options.poll_state))
+			fail(engine, GSTORE_ENGINE_CANCELLED, 0);
+	}
+}
+
+/* ---- threads ---- */
+
+static void *
+thread_main(void *argument)
+{
+	Worker *worker = argument;
+	GstoreEngine *engine = worker->engine;
+	uint64 round = 0;
+
+	pthread_mutex_lock(&engine->lock);
+	for (;;)
+	{
+		while (!engine->stop && engine->round == round)
+			pthread_cond_wait(&engine->wake, &engine->lock);
+		if (engine->stop)
+			break;
+		round = engine->round;
+		pthread_mutex_unlock(&engine->lock);
+		run_task(worker, false);
+		pthread_mutex_lock(&engine->lock);
+		if (--engine->running == 0)
+			pthread_cond_signal(&engine->done);
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return NULL;
+}
+
+/* Let the threads work on the task, work too, and wait for all. */
+static GstoreEngineStatus
+run_round(GstoreEngine *engine)
+{
+	/* Once failed, always failed: groups may be half done. */
+	if (atomic_load(&engine->failed) != GSTORE_ENGINE_OK)
+		return (GstoreEngineStatus) atomic_load(&engine->failed);
+	atomic_store(&engine->next, 0);
+	if (engine->nthreads > 0 && engine->task.count > MORSEL_ROWS)
+	{
+		pthread_mutex_lock(&engine->lock);
+		engine->round++;
+		engine->running = engine->nthreads;
+		pthread_cond_broadcast(&engine->wake);
+		pthread_mutex_unlock(&engine->lock);
+	}
+	run_task(&engine->workers[0], true);
+
+	pthread_mutex_lock(&engine->lock);
+	while (engine->running > 0)
+	{
+		struct timespec until;
+
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += 10 * 1000 * 1000;
+		if (until.tv_nsec >= 1000000000)
+		{
+			until.tv_sec++;
+			until.tv_nsec -= 1000000000;
+		}
+		pthread_cond_timedwait(&engine->done, &engine->lock, &until);
+		if (engine->running > 0 && engine->options.poll != NULL &&
+			engine->options.poll(engine->options.poll_state))
+			fail(engine, GSTORE_ENGINE_CANCELLED, 0);
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return (GstoreEngineStatus) atomic_load(&engine->failed);
+}
+
+static bool
+init_worker(GstoreEngine *engine, Worker *worker)
+{
+	worker->engine = engine;
+	if (engine->program->is_aggregate)
+	{
+		worker->groups = gstore_groups_create(engine->program,
+											  engine->options.memory_limit /
+												  engine->options.threads);
+		if (worker->groups == NULL)
+			return false;
+	}
+	return gstore_machine_init(&worker->machine, engine->program);
+}
+
+/* Threads that cannot be had are done without: the caller's always works. */
+static void
+start_threads(GstoreEngine *engine)
+{
+	sigset_t all;
+	sigset_t old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (engine->nthreads + 1 < engine->nworkers &&
+		   pthread_create(&engine->workers[engine->nthreads + 1].thread, NULL,
+						  thread_main,
+						  &engine->workers[engine->nthreads + 1]) == 0)
+		engine->nthreads++;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
+GstoreEngine *
+gstore_engine_create(const GstoreProgram *program,
+					 const GstoreEngineOptions *options)
+{
+	GstoreEngine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL)
+		return NULL;
+	engine->program = program;
+	engine->options = *options;
+	engine->options.threads = Max(1, options->threads);
+	pthread_mutex_init(&engine->lock, NULL);
+	pthread_cond_init(&engine->wake, NULL);
+	pthread_cond_init(&engine->done, NULL);
+	engine->workers = calloc(engine->options.threads, sizeof(Worker));
+	while (engine->workers != NULL &&
+		   engine->nworkers < engine->options.threads)
+	{
+		/* counted first: destroy frees what was got */
+		if (!init_worker(engine, &engine->workers[engine->nworkers++]))
+		{
+			gstore_engine_destroy(engine);
+			return NULL;
+		}
+	}
+	if (engine->workers == NULL)
+	{
+		gstore_engine_destroy(engine);
+		return NULL;
+	}
+	start_threads(engine);
+	return engine;
+}
+
+void
+gstore_engine_destroy(GstoreEngine *engine)
+{
+	if (engine == NULL)
+		return;
+	pthread_mutex_lock(&engine->lock);
+	engine->stop = true;
+	pthread_cond_broadcast(&engine->wake);
+	pthread_mutex_unlock(&engine->lock);
+	for (int i = 1; i <= engine->nthreads; i++)
+		pthread_join(engine->workers[i].thread, NULL);
+	for (int i = 0; i < engine->nworkers; i++)
+	{
+		gstore_machine_free(&engine->workers[i].machine);
+		gstore_groups_destroy(engine->workers[i].groups);
+	}
+	pthread_mutex_destroy(&engine->lock);
+	pthread_cond_destroy(&engine->wake);
+	pthread_cond_destroy(&engine->done);
+	free(engine->workers);
+	free(engine);
+}
+
+/* ---- what is offered ---- */
+
+GstoreEngineStatus
+gstore_engine_filter(GstoreEngine *engine, const GstoreEngineInput *input,
+					 uint64 from, uint64 count, uint8 *pass, uint8 *recheck)
+{
+	uint64 bytes = GSTORE_ALIGN(count, GSTORE_VECTOR_ROWS) / 8;
+
+	memset(pass, 0, bytes);
+	memset(recheck, 0, bytes);
+	engine->task = (Task){input, from, count, pass, recheck};
+	return run_round(engine);
+}
+
+GstoreEngineStatus
+gstore_engine_aggregate(GstoreEngine *engine, const GstoreEngineInput *input)
+{
+	engine->task = (Task){input, 0, input->rows, NULL, NULL};
+	return run_round(engine);
+}
+
+/* A sum that became infinite of finite values has overflowed. */
+static void
+check_sums(GstoreEngine *engine, GstoreAggregateState *states)
+{
+	const GstoreProgramAggregate *aggregates =
+		GSTORE_PROGRAM_PART(engine->program, GstoreProgramAggregate,
+							aggregates);
+
+	for (int i = 0; i < engine->program->naggregates; i++)
+	{
+		bool real = aggregates[i].type == GSTORE_TYPE_FLOAT4 ||
+					aggregates[i].type == GSTORE_TYPE_FLOAT8;
+		bool sums = aggregates[i].kind == GSTORE_AGGREGATE_SUM ||
+					aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS;
+
+		if (real && sums && !states[i].infinite &&
+			gstore_infinite_float8(states[i].value.real.sum))
+			states[i].state = GSTORE_STATE_OVERFLOW;
+		if (states[i].state != GSTORE_STATE_VALUE)
+			fail(engine, GSTORE_ENGINE_STATE, states[i].state);
+	}
+}
+
+GstoreEngineStatus
+gstore_engine_finish(GstoreEngine *engine)
+{
+	GstoreGroups *groups = engine->workers[0].groups;
+	const GstoreGroupKey *keys;
+	GstoreAggregateState *states;
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+
+	for (int i = 1; i < engine->nworkers && status == GSTORE_ENGINE_OK; i++)
+	{
+		status = gstore_groups_merge(groups, engine->workers[i].groups,
+									 engine->options.memory_limit);
+		if (status == GSTORE_ENGINE_OK && engine->options.poll != NULL &&
+			engine->options.poll(engine->options.poll_state))
+			status = GSTORE_ENGINE_CANCELLED;
+	}
+	if (status == GSTORE_ENGINE_OK && engine->program->nkeys == 0 &&
+		!gstore_groups_get(groups, 0, &keys, &states))
+	{
+		uint8 state;
+
+		status = gstore_groups_add(groups, &engine->workers[0].machine, NULL,
+								   0, &state);
+	}
+	if (status != GSTORE_ENGINE_OK)
+		fail(engine, status, 0);
+	for (uint64 i = 0; gstore_groups_get(groups, i, &keys, &states); i++)
+		check_sums(engine, states);
+	return (GstoreEngineStatus) atomic_load(&engine->failed);
+}
+
+bool
+gstore_engine_next_group(GstoreEngine *engine, const GstoreGroupKey **keys,
+						 const GstoreAggregateState **states)
+{
+	GstoreAggregateState *found;
+
+	if (!gstore_groups_get(engine->workers[0].groups, engine->next_group, keys,
+						   &found))
+		return false;
+	engine->next_group++;
+	*states = found;
+	return true;
+}
+
+int
+gstore_engine_error_state(const GstoreEngine *engine)
+{
+	return atomic_load(&((GstoreEngine *) engine)->error_state);
+}

@@ -1,0 +1,60 @@
+/*
+ * engine_vector.h
+ *	  Inside the engine: registers as vectors of rows, and groups.
+ *
+ * A selection is a list of positions in the vector, or NULL for all of the
+ * first n.  A register keeps the value of a row at the row's position, so that
+ * selections only ever shrink and nothing is moved.
+ */
+#ifndef GSTORE_ENGINE_VECTOR_H
+#define GSTORE_ENGINE_VECTOR_H
+
+#include "exec/engine.h"
+
+typedef struct GstoreVector
+{
+	void *values;  /* [GSTORE_VECTOR_ROWS], own or a column's memory */
+	uint8 *states; /* [GSTORE_VECTOR_ROWS], GstoreState */
+	bool clean;	   /* every selected row has a value */
+	void *own;	   /* memory of its own */
+} GstoreVector;
+
+/* What one thread runs a program with. */
+typedef struct GstoreMachine
+{
+	const GstoreProgram *program;
+	const GstoreEngineInput *input;
+	uint64 first; /* row of the input at position 0 */
+	GstoreVector *registers;
+	uint8 *memory;
+} GstoreMachine;
+
+extern bool gstore_machine_init(GstoreMachine *machine,
+								const GstoreProgram *program);
+extern void gstore_machine_free(GstoreMachine *machine);
+/* Run instructions [from, to) on n rows of a selection. */
+extern void gstore_machine_run(GstoreMachine *machine, int from, int to,
+							   const uint16 *selection, int n);
+
+/* ---- groups: one table per thread ---- */
+
+typedef struct GstoreGroups GstoreGroups;
+
+extern GstoreGroups *gstore_groups_create(const GstoreProgram *program,
+										  uint64 memory_limit);
+extern void gstore_groups_destroy(GstoreGroups *groups);
+/* Selected rows of the machine's vectors into their groups.  *state is set to
+ * the first error state of a row. */
+extern GstoreEngineStatus gstore_groups_add(GstoreGroups *groups,
+											const GstoreMachine *machine,
+											const uint16 *selection, int n,
+											uint8 *state);
+/* All groups of another table into this one, which may grow to the limit. */
+extern GstoreEngineStatus gstore_groups_merge(GstoreGroups *groups,
+											  const GstoreGroups *other,
+											  uint64 memory_limit);
+extern bool gstore_groups_get(const GstoreGroups *groups, uint64 index,
+							  const GstoreGroupKey **keys,
+							  GstoreAggregateState **states);
+
+#endif
