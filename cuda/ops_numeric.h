@@ -173,7 +173,7 @@ gstore_numeric_decode(GstoreNumeric *r, const uint8 *data, uint64 length)
 GSTORE_DEVICE_FUNC uint8
 gstore_op_numericadd(gstore_numeric *r, gstore_numeric a, gstore_numeric b)
 {
-	bool fits = gstore_numeric_rescale(&a, b.scale) &
+	bool fits = gstore_numeric_rescale(&a, b.scale) &&
 				gstore_numeric_rescale(&b, a.scale);
 
 	r->scale = a.scale > b.scale ? a.scale : b.scale;
@@ -224,7 +224,7 @@ gstore_numeric_compare(GstoreNumeric a, GstoreNumeric b, uint8 *state)
 {
 	*state = GSTORE_STATE_VALUE;
 	if (a.scale != b.scale &&
-		!(gstore_numeric_rescale(&a, b.scale) &
+		!(gstore_numeric_rescale(&a, b.scale) &&
 		  gstore_numeric_rescale(&b, a.scale)))
 		*state = GSTORE_STATE_BEYOND;
 	return (a.value > b.value) - (a.value < b.value);

@@ -18,7 +18,7 @@
 #ifdef POSTGRES_H
 /* postgres.h has them */
 #else
-#include "../src/port.h"
+#include "port.h"
 #endif
 
 #ifdef __CUDACC__

@@ -16,7 +16,7 @@
 
 #include "codec/codec.h"
 
-#include "../../cuda/program.h"
+#include "program.h"
 
 /* Rows a vector holds. */
 #define GSTORE_VECTOR_ROWS 1024

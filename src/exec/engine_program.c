@@ -55,7 +55,7 @@ static const OpcodeTypes opcode_types[GSTORE_OP_COUNT] = {
 	[GSTORE_OP_##NAME] = {type_##result, {type_##a, -1}},
 #define GSTORE_OP2(NAME, function, result, a, b) \
 	[GSTORE_OP_##NAME] = {type_##result, {type_##a, type_##b}},
-#include "../../cuda/opcodes.def"
+#include "opcodes.def"
 };
 
 int

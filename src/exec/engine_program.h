@@ -11,7 +11,7 @@
 
 #include "codec/codec.h"
 
-#include "../../cuda/program.h"
+#include "program.h"
 
 typedef struct GstoreProgramBuilder GstoreProgramBuilder;
 

@@ -234,12 +234,12 @@ typedef void (*OperatorLoop)(GstoreVector *r, const GstoreVector *a,
 			});                                                              \
 		r->clean = seen == 0;                                                \
 	}
-#include "../../cuda/opcodes.def"
+#include "opcodes.def"
 
 static const OperatorLoop operator_loops[GSTORE_OP_COUNT] = {
 #define GSTORE_OP1(NAME, function, result, a) [GSTORE_OP_##NAME] = loop_##NAME,
 #define GSTORE_OP2(NAME, function, result, a, b) [GSTORE_OP_##NAME] = loop_##NAME,
-#include "../../cuda/opcodes.def"
+#include "opcodes.def"
 };
 
 /* ---- what is not strict ---- */
