@@ -121,7 +121,9 @@ free_memory(int device, GstoreDeviceAddress address, GstoreDeviceError *error)
 static bool
 stream_create(int device, GstoreStream **stream, GstoreDeviceError *error)
 {
-	(void) error;
+	if (device != 0)
+		return fail(error, GSTORE_DEVICE_INVALID, "stream_create",
+					"the host device has the number 0");
 	only_stream.device = device;
 	*stream = &only_stream;
 	return true;

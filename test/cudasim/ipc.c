@@ -26,12 +26,12 @@ typedef struct Handle
 	uint64_t inode;
 	uint64_t bytes;
 	int32_t device;
-	int32_t zero[4];
+	int32_t zero[6];
 	uint32_t checksum; /* of all before it */
 } Handle;
 
-StaticAssertDecl(sizeof(Handle) <= sizeof(CUipcMemHandle),
-				 "a handle fits the driver's");
+StaticAssertDecl(sizeof(Handle) == sizeof(CUipcMemHandle),
+				 "a handle is as long as the driver's");
 
 static uint32_t
 checksum(const Handle *handle)
