@@ -4,15 +4,17 @@
  *
  * An image is written in one of three places:
  *
- *	 in the arena	where it stays: the device is the arena, or it is small
+ *	 in the arena	where it stays: the device is the arena, or it is small and
+ *					there is room
  *	 staged			a roomy staging window, from which it is uploaded at once
  *	 pooled			an extent of the arena's pool, from which it is copied
  *					piece by piece into narrow staging windows and from there
  *					to the device: it is larger than a roomy window, or there
  *					is no room for one now
  *
- * Reserving never waits; placing waits for the keeper, and for a narrow
- * window.  The device's memory is taken when the image is placed.
+ * Reserving waits for nothing but, when memory is short, for the keeper to free
+ * what is dead; placing waits for the keeper, and for a narrow window.  The
+ * device's memory is taken when the image is placed.
  */
 #include "postgres.h"
 
@@ -146,6 +148,7 @@ try_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot, uint64 *available)
 {
 	uint64 wanted = GSTORE_ALIGN(space->bytes, GSTORE_ARENA_PAGE);
 
+	space->place = IN_ARENA;
 	space->epoch = pg_atomic_read_u32(&slot->epoch);
 	if (!gstore_device_charge(slot, wanted, available))
 		return false;
@@ -160,13 +163,12 @@ try_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot, uint64 *available)
 	return false;
 }
 
-/* The image's place is the arena. */
+/* The arena is the device: its image has no other place. */
 static void
-reserve_in_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot)
+reserve_on_host(GstoreImageSpace *space, GstoreDeviceSlot *slot)
 {
 	uint64 available;
 
-	space->place = IN_ARENA;
 	if (try_arena(space, slot, &available))
 		return;
 	gstore_request_make_room();
@@ -177,20 +179,31 @@ reserve_in_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot)
 									available, space->purpose);
 }
 
+static bool
+try_staging(GstoreImageSpace *space, uint64 *available)
+{
+	space->place = STAGED;
+	if (gstore_staging_take_roomy(space->bytes, &space->offset,
+								  &space->length))
+		return true;
+	space->place = POOLED;
+	if (gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
+						   &space->length, available))
+		return true;
+	space->length = 0;
+	return false;
+}
+
 static void
 reserve_staging(GstoreImageSpace *space)
 {
 	uint64 available;
 
-	space->place = STAGED;
-	if (gstore_staging_take_roomy(space->bytes, &space->offset,
-								  &space->length))
+	if (try_staging(space, &available))
 		return;
-	space->place = POOLED;
-	if (gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
-						   &space->length, &available))
+	gstore_request_make_room();
+	if (try_staging(space, &available))
 		return;
-	space->length = 0;
 	ereport(ERROR,
 			(errcode(ERRCODE_OUT_OF_MEMORY),
 			 errmsg("out of host memory for loading device %d", space->device),
@@ -206,10 +219,13 @@ gstore_image_reserve(int device, uint64 bytes, const char *purpose)
 {
 	GstoreDeviceSlot *slot = gstore_device_slot(device);
 	GstoreImageSpace *space = create_space(device, bytes, purpose);
+	uint64 available;
 
-	if (gstore_devices()->on_host || bytes < GSTORE_SMALL_IMAGE)
-		reserve_in_arena(space, slot);
-	else
+	/* A small image goes to the GPU when the arena has no room for it. */
+	if (gstore_devices()->on_host)
+		reserve_on_host(space, slot);
+	else if (bytes >= GSTORE_SMALL_IMAGE ||
+			 !try_arena(space, slot, &available))
 		reserve_staging(space);
 	GSTORE_FAULT_POINT("image-reserve");
 	return space;

@@ -35,9 +35,9 @@ typedef struct GstorePool
 	pg_atomic_uint32 keeper_procno; /* NO_KEEPER, or index in allProcs; written
 									 * by the keeper */
 	pg_atomic_uint64 next_ticket;
-	pg_atomic_uint32 hint;	 /* where the last free slot was found */
-	ConditionVariable freed; /* a slot became FREE */
-	int nslots;				 /* fixed */
+	pg_atomic_uint32 nqueued; /* slots that are QUEUED, or soon will be */
+	ConditionVariable freed;  /* a slot became FREE */
+	int nslots;				  /* fixed */
 	GstoreRequest slots[FLEXIBLE_ARRAY_MEMBER];
 } GstorePool;
 
@@ -82,7 +82,7 @@ gstore_request_shmem_startup(void)
 	memset(pool, 0, gstore_request_shmem_size());
 	pg_atomic_init_u32(&pool->keeper_procno, NO_KEEPER);
 	pg_atomic_init_u64(&pool->next_ticket, 1);
-	pg_atomic_init_u32(&pool->hint, 0);
+	pg_atomic_init_u32(&pool->nqueued, 0);
 	ConditionVariableInit(&pool->freed);
 	pool->nslots = slots_wanted();
 	for (int i = 0; i < pool->nslots; i++)
@@ -149,7 +149,9 @@ static void
 enqueue(GstoreRequest *request)
 {
 	request->ticket = pg_atomic_fetch_add_u64(&pool->next_ticket, 1);
-	pg_write_barrier();
+
+	/* An atomic that changes is a barrier: the keeper sees all of it. */
+	pg_atomic_fetch_add_u32(&pool->nqueued, 1);
 	pg_atomic_write_u32(&request->state, GSTORE_REQUEST_QUEUED);
 	gstore_request_wake_keeper();
 }
@@ -194,24 +196,20 @@ abandon(void *what)
 
 /* ---- the backend's side ---- */
 
+/* The lowest free slot: what is in use stays together, so that it is found
+ * without looking at all of a large pool. */
 static GstoreRequest *
 take_slot(void)
 {
-	uint32 start = pg_atomic_read_u32(&pool->hint);
-
 	for (int i = 0; i < pool->nslots; i++)
 	{
-		uint32 index = (start + i) % pool->nslots;
-		GstoreRequest *request = &pool->slots[index];
+		GstoreRequest *request = &pool->slots[i];
 		uint32 expected = GSTORE_REQUEST_FREE;
 
 		if (pg_atomic_read_u32(&request->state) == GSTORE_REQUEST_FREE &&
 			pg_atomic_compare_exchange_u32(&request->state, &expected,
 										   GSTORE_REQUEST_FILLING))
-		{
-			pg_atomic_write_u32(&pool->hint, (index + 1) % pool->nslots);
 			return request;
-		}
 	}
 	return NULL;
 }
@@ -435,8 +433,9 @@ GstoreRequest *
 gstore_request_next(void)
 {
 	GstoreRequest *oldest = NULL;
+	uint32 left = pg_atomic_read_u32(&pool->nqueued);
 
-	for (int i = 0; i < pool->nslots; i++)
+	for (int i = 0; left > 0 && i < pool->nslots; i++)
 	{
 		GstoreRequest *request = &pool->slots[i];
 		bool abandoned;
@@ -444,12 +443,14 @@ gstore_request_next(void)
 		if (pg_atomic_read_u32(&request->state) != GSTORE_REQUEST_QUEUED)
 			continue;
 		pg_read_barrier();
+		left--;
 
 		SpinLockAcquire(&request->mutex);
 		abandoned = request->abandoned;
 		SpinLockRelease(&request->mutex);
 		if (abandoned && request->kind != GSTORE_REQUEST_RELEASE)
 		{
+			pg_atomic_fetch_sub_u32(&pool->nqueued, 1);
 			gstore_request_recycle(request);
 			continue;
 		}
@@ -457,7 +458,10 @@ gstore_request_next(void)
 			oldest = request;
 	}
 	if (oldest != NULL)
+	{
+		pg_atomic_fetch_sub_u32(&pool->nqueued, 1);
 		pg_atomic_write_u32(&oldest->state, GSTORE_REQUEST_RUNNING);
+	}
 	return oldest;
 }
 
@@ -491,6 +495,8 @@ gstore_request_fail_all(const GstoreDeviceError *error)
 		if (state != GSTORE_REQUEST_QUEUED && state != GSTORE_REQUEST_RUNNING)
 			continue;
 		pg_read_barrier();
+		if (state == GSTORE_REQUEST_QUEUED)
+			pg_atomic_fetch_sub_u32(&pool->nqueued, 1);
 		request->error = *error;
 		request->location.kind = GSTORE_LOCATION_NONE;
 		if (!gstore_request_complete(request))
