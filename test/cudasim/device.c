@@ -29,21 +29,52 @@ number_from(const char *name, int otherwise, int most)
 										  : number;
 }
 
-CUresult
-sim_enter(SimDevice **device)
+/* After these a context is of no use any more. */
+static bool
+is_sticky(CUresult result)
 {
+	switch (result)
+	{
+		case CUDA_ERROR_ECC_UNCORRECTABLE:
+		case CUDA_ERROR_NVLINK_UNCORRECTABLE:
+		case CUDA_ERROR_ILLEGAL_ADDRESS:
+		case CUDA_ERROR_LAUNCH_TIMEOUT:
+		case CUDA_ERROR_ASSERT:
+		case CUDA_ERROR_HARDWARE_STACK_ERROR:
+		case CUDA_ERROR_ILLEGAL_INSTRUCTION:
+		case CUDA_ERROR_MISALIGNED_ADDRESS:
+		case CUDA_ERROR_INVALID_ADDRESS_SPACE:
+		case CUDA_ERROR_INVALID_PC:
+		case CUDA_ERROR_LAUNCH_FAILED:
+			return true;
+		default:
+			return false;
+	}
+}
+
+CUresult
+sim_enter_call(const char *call, SimDevice **device)
+{
+	CUresult fault;
+
 	if (initialized_by != getpid())
 		return CUDA_ERROR_NOT_INITIALIZED;
 	if (device != NULL && (current == NULL || current->retained == 0))
 		return CUDA_ERROR_INVALID_CONTEXT;
 	pthread_mutex_lock(&sim_mutex);
 	sim_fault_refresh();
-	if (device == NULL)
+	if (device != NULL)
+	{
+		*device = current;
+		if (current->lost != CUDA_SUCCESS)
+			return sim_leave(current->lost);
+	}
+	fault = sim_fault_of_call(call);
+	if (fault == CUDA_SUCCESS)
 		return CUDA_SUCCESS;
-	*device = current;
-	if (current->lost != CUDA_SUCCESS)
-		return sim_leave(current->lost);
-	return CUDA_SUCCESS;
+	if (device != NULL && is_sticky(fault))
+		sim_lose(current, fault);
+	return sim_leave(fault);
 }
 
 CUresult
@@ -123,10 +154,12 @@ cuDeviceGetCount(int *count)
 }
 
 /* Enter with a device's number; then it is one. */
+#define enter_with(device) enter_with_call(__func__, device)
+
 static CUresult
-enter_with(CUdevice device)
+enter_with_call(const char *call, CUdevice device)
 {
-	CUresult result = sim_enter(NULL);
+	CUresult result = sim_enter_call(call, NULL);
 
 	if (result == CUDA_SUCCESS && (device < 0 || device >= ndevices))
 		return sim_leave(CUDA_ERROR_INVALID_DEVICE);

@@ -1,6 +1,7 @@
 /*
  * fault.c
- *	  What goes wrong: "name=number" settings, separated by blanks or commas, of
+ *	  What goes wrong: "name=number" and "call=result" or "call@nth=result"
+ *	  settings, separated by blanks or commas, of
  *	  the environment variable GSTORE_CUDASIM_FAULTS, or of the file that
  *	  GSTORE_CUDASIM_CONTROL names, which is read again whenever it changes and
  *	  then replaces them all.
@@ -28,8 +29,30 @@ static const char *const names[SIM_FAULTS] = {
 };
 
 static int values[SIM_FAULTS];
+
+/* Every call can fail. */
+typedef struct CallFault
+{
+	const char *call;
+	int nth; /* this time only, counted down; 0: each time */
+	int result;
+} CallFault;
+
+#define NAME_CALL(symbol, name, version, parameters) {#symbol, 0, 0},
+static CallFault calls[] = {
+	GSTORE_DRIVER_CALLS(NAME_CALL)
+		GSTORE_DRIVER_CLIENT_CALLS(NAME_CALL)};
+
 static bool read_before;
 static struct stat seen;
+
+/* cuInit has a fault of its own, and the words for errors always come. */
+static bool
+can_fail(const char *call)
+{
+	return strcmp(call, "cuInit") != 0 &&
+		   strncmp(call, "cuGetError", 10) != 0;
+}
 
 static void
 set(const char *word)
@@ -44,6 +67,19 @@ set(const char *word)
 			return;
 		}
 
+	for (size_t i = 0; equals != NULL && i < lengthof(calls); i++)
+	{
+		size_t length = strlen(calls[i].call);
+
+		if (strncmp(calls[i].call, word, length) != 0 ||
+			(word[length] != '=' && word[length] != '@') ||
+			!can_fail(calls[i].call))
+			continue;
+		calls[i].nth = word[length] == '@' ? atoi(word + length + 1) : 0;
+		calls[i].result = atoi(equals + 1);
+		return;
+	}
+
 	/* A test that sets nothing would prove nothing. */
 	fprintf(stderr, "cudasim: no such fault: %s\n", word);
 	abort();
@@ -55,6 +91,8 @@ parse(char *text)
 	char *rest = NULL;
 
 	memset(values, 0, sizeof(values));
+	for (size_t i = 0; i < lengthof(calls); i++)
+		calls[i].result = 0;
 	for (char *word = strtok_r(text, " ,\t\n", &rest); word != NULL;
 		 word = strtok_r(NULL, " ,\t\n", &rest))
 		set(word);
@@ -115,4 +153,25 @@ bool
 sim_fault_strikes(SimFault fault)
 {
 	return values[fault] > 0 && --values[fault] == 0;
+}
+
+CUresult
+sim_fault_of_call(const char *call)
+{
+	for (size_t i = 0; i < lengthof(calls); i++)
+	{
+		if (calls[i].result == 0 || strcmp(calls[i].call, call) != 0)
+			continue;
+		if (calls[i].nth == 0)
+			return calls[i].result;
+		if (--calls[i].nth == 0)
+		{
+			int result = calls[i].result;
+
+			calls[i].result = 0;
+			return result;
+		}
+		break;
+	}
+	return CUDA_SUCCESS;
 }

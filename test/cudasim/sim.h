@@ -55,10 +55,11 @@ typedef struct SimMemory
 extern pthread_mutex_t sim_mutex;
 extern SimDevice sim_devices[SIM_MAX_DEVICES];
 
-/* Take the mutex, if the process may call the driver at all, and its thread's
- * current context lives; else the error.  device may be NULL: no context is
- * needed. */
-extern CUresult sim_enter(SimDevice **device);
+/* Take the mutex, if the process may call the driver at all, its thread's
+ * current context lives, and this call is not to fail; else the error.  device
+ * may be NULL: no context is needed. */
+extern CUresult sim_enter_call(const char *call, SimDevice **device);
+#define sim_enter(device) sim_enter_call(__func__, device)
 extern CUresult sim_leave(CUresult result);
 /* The device is dead from now on. */
 extern void sim_lose(SimDevice *device, CUresult result);
@@ -92,6 +93,8 @@ extern void sim_fault_refresh(void);
 extern int sim_fault_value(SimFault fault);
 /* Count down; true when this is the nth time. */
 extern bool sim_fault_strikes(SimFault fault);
+/* What this call of the driver is to fail with; CUDA_SUCCESS: it is not. */
+extern CUresult sim_fault_of_call(const char *call);
 
 /* ---- memory.c ---- */
 

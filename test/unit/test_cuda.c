@@ -574,6 +574,114 @@ lost_at_work(void)
 	device_is_lost(stream, memory, 700);
 }
 
+/* Use everything that the keeper uses once; false: with the error. */
+static bool
+work_once(GstoreStream **stream, GstoreDeviceAddress *memory)
+{
+	GstoreIpcHandle handle;
+	uint64 bytes;
+	bool done = false;
+
+	if (!cuda->free_bytes(0, &bytes, &error) ||
+		!cuda->alloc(0, MIB, memory, &error) ||
+		!cuda->stream_create(0, stream, &error) ||
+		!cuda->copy_to_device(*stream, *memory, staging, 10, &error) ||
+		!cuda->copy_on_device(*stream, *memory + 20, *memory, 10, &error) ||
+		!cuda->fill(*stream, *memory, 1, 10, &error) ||
+		!cuda->copy_to_host(*stream, staging, *memory, 10, &error) ||
+		!cuda->stream_notify(*stream, &error) ||
+		!cuda->export_handle(0, *memory, &handle, &error))
+		return false;
+	for (int i = 0; i < 50000 && !done; i++)
+	{
+		if (!cuda->stream_query(*stream, &done, &error))
+			return false;
+		rest();
+	}
+	EXPECT(done);
+	return true;
+}
+
+/* Whichever call fails, and however: the error says which, is of the right
+ * kind, and the next time all is well. */
+static void
+any_call_fails(void)
+{
+	static const char *const calls[] = {
+		"cuMemGetInfo_v2", "cuMemAlloc_v2", "cuStreamCreate",
+		"cuMemcpyHtoDAsync_v2", "cuMemcpyDtoDAsync_v2", "cuMemsetD8Async",
+		"cuMemcpyDtoHAsync_v2", "cuLaunchHostFunc", "cuIpcGetMemHandle",
+		"cuStreamQuery", "cuCtxSetCurrent"};
+	static const struct
+	{
+		int code;
+		GstoreDeviceErrorKind kind;
+	} ways[] = {{1, GSTORE_DEVICE_FAILED},
+				{2, GSTORE_DEVICE_OUT_OF_MEMORY},
+				{400, GSTORE_DEVICE_FAILED},
+				{801, GSTORE_DEVICE_UNSUPPORTED}};
+
+	open_all();
+	for (size_t i = 0; i < lengthof(calls); i++)
+		for (size_t j = 0; j < lengthof(ways); j++)
+			for (int again = 0; again < 2; again++)
+			{
+				GstoreStream *stream = NULL;
+				GstoreDeviceAddress memory = 0;
+				char fault[64];
+
+				snprintf(fault, sizeof(fault), "%s@1=%d", calls[i],
+						 ways[j].code);
+				if (again == 0)
+				{
+					set_faults(fault);
+					REFUSED(work_once(&stream, &memory), ways[j].kind);
+					EXPECT(error.code == ways[j].code &&
+						   strcmp(error.what, calls[i]) == 0);
+				}
+				else
+					EXPECT(work_once(&stream, &memory));
+				if (stream != NULL)
+					cuda->stream_destroy(stream);
+				if (memory != 0)
+					EXPECT(cuda->free(0, memory, &error));
+			}
+	EXPECT(bytes_free(0) == 96 * MIB);
+	cuda->close();
+}
+
+/* No device opens when any of these fails; the next time it does. */
+static void
+any_call_fails_at_open(void)
+{
+	static const char *const calls[] = {
+		"cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName",
+		"cuDeviceGetUuid_v2", "cuDeviceTotalMem_v2", "cuDeviceGetAttribute",
+		"cuDevicePrimaryCtxRetain"};
+	GstoreDeviceConfig config = config_of(simulator);
+
+	for (size_t i = 0; i < lengthof(calls); i++)
+	{
+		char fault[64];
+
+		snprintf(fault, sizeof(fault), "%s@2=999", calls[i]);
+		set_faults(fault);
+
+		/* Asked for one device at least; the second time is the second
+		 * device's, or, of the first call, the second opening. */
+		if (i == 0)
+		{
+			EXPECT(cuda->open(&config, &error));
+			cuda->close();
+		}
+		REFUSED(cuda->open(&config, &error), GSTORE_DEVICE_UNAVAILABLE);
+		EXPECT(error.code == 999 && strcmp(error.what, calls[i]) == 0);
+		EXPECT(cuda->count() == 0);
+		EXPECT(cuda->open(&config, &error) && cuda->count() == 2);
+		cuda->close();
+	}
+}
+
 /* ---- sharing ---- */
 
 static void
@@ -916,6 +1024,8 @@ static const Case cases[] = {
 	{"fault: an allocation loses the device", alloc_loses_device, "2",
 	 "alloc_lost=2"},
 	{"fault: the device is lost at work", lost_at_work, "2", ""},
+	{"fault: any call", any_call_fails, "2", ""},
+	{"fault: any call while opening", any_call_fails_at_open, "2", ""},
 	{"memory goes between processes", between_processes, "2", ""},
 	{"the exporter is killed", exporter_killed, "1", ""},
 	{"garbage handles", garbage_handles, "1", ""},
