@@ -119,30 +119,30 @@ gstore_calendar(int64 days)
 
 /* Infinities have no such field, and PostgreSQL's own answers differ by field
  * and version: leave them to it. */
-#define GSTORE_DEFINE_FIELD(field, expression)                                   \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##field##_date(gstore_numeric *r,         \
-													  gstore_date a)             \
-	{                                                                            \
-		GstoreCalendar c;                                                        \
-                                                                                 \
-		r->value = 0;                                                            \
-		r->scale = 0;                                                            \
-		if (gstore_date_infinite(a))                                             \
-			return GSTORE_STATE_BEYOND;                                          \
-		c = gstore_calendar(a);                                                  \
-		r->value = (expression);                                                 \
-		return GSTORE_STATE_VALUE;                                               \
-	}                                                                            \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##field##_timestamp(gstore_numeric *r,    \
-														   gstore_timestamp a)   \
-	{                                                                            \
-		r->value = 0;                                                            \
-		r->scale = 0;                                                            \
-		if (a == GSTORE_TIMESTAMP_INFINITY ||                                    \
-			a == GSTORE_TIMESTAMP_MINUS_INFINITY)                                \
-			return GSTORE_STATE_BEYOND;                                          \
-		return gstore_op_##field##_date(r, (int32) (a / GSTORE_DAY -             \
-													(a % GSTORE_DAY < 0)));      \
+#define GSTORE_DEFINE_FIELD(field, expression) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##field##_date(gstore_numeric *r, \
+													  gstore_date a) \
+	{ \
+		GstoreCalendar c; \
+\
+		r->value = 0; \
+		r->scale = 0; \
+		if (gstore_date_infinite(a)) \
+			return GSTORE_STATE_BEYOND; \
+		c = gstore_calendar(a); \
+		r->value = (expression); \
+		return GSTORE_STATE_VALUE; \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##field##_timestamp(gstore_numeric *r, \
+														   gstore_timestamp a) \
+	{ \
+		r->value = 0; \
+		r->scale = 0; \
+		if (a == GSTORE_TIMESTAMP_INFINITY || \
+			a == GSTORE_TIMESTAMP_MINUS_INFINITY) \
+			return GSTORE_STATE_BEYOND; \
+		return gstore_op_##field##_date(r, (int32) (a / GSTORE_DAY - \
+													(a % GSTORE_DAY < 0))); \
 	}
 
 /* 1 BC is year -1 there, not 0. */

@@ -9,20 +9,20 @@
 
 #include "scalar.h"
 
-#define GSTORE_DEFINE_COMPARISON(name, type, sign)                             \
+#define GSTORE_DEFINE_COMPARISON(name, type, sign) \
 	GSTORE_DEVICE_FUNC uint8 gstore_op_##name(gstore_logic *r, gstore_##type a, \
-											  gstore_##type b)                 \
-	{                                                                          \
-		*r = (gstore_logic) (a sign b);                                         \
-		return GSTORE_STATE_VALUE;                                             \
+											  gstore_##type b) \
+	{ \
+		*r = (gstore_logic) (a sign b); \
+		return GSTORE_STATE_VALUE; \
 	}
 
-#define GSTORE_DEFINE_COMPARISONS(type)           \
-	GSTORE_DEFINE_COMPARISON(type##eq, type, ==)  \
-	GSTORE_DEFINE_COMPARISON(type##ne, type, !=)  \
-	GSTORE_DEFINE_COMPARISON(type##lt, type, <)   \
-	GSTORE_DEFINE_COMPARISON(type##le, type, <=)  \
-	GSTORE_DEFINE_COMPARISON(type##gt, type, >)   \
+#define GSTORE_DEFINE_COMPARISONS(type) \
+	GSTORE_DEFINE_COMPARISON(type##eq, type, ==) \
+	GSTORE_DEFINE_COMPARISON(type##ne, type, !=) \
+	GSTORE_DEFINE_COMPARISON(type##lt, type, <) \
+	GSTORE_DEFINE_COMPARISON(type##le, type, <=) \
+	GSTORE_DEFINE_COMPARISON(type##gt, type, >) \
 	GSTORE_DEFINE_COMPARISON(type##ge, type, >=)
 
 GSTORE_DEFINE_COMPARISONS(logic)
@@ -33,58 +33,58 @@ GSTORE_DEFINE_COMPARISONS(date)
 GSTORE_DEFINE_COMPARISONS(timestamp)
 
 /* int2 and int4 are computed in a wider type and looked at afterwards. */
-#define GSTORE_DEFINE_NARROW(type, wide, low, high, state)                      \
-	GSTORE_DEVICE_FUNC uint8 gstore_fit_##type(gstore_##type *r, wide value)    \
-	{                                                                           \
-		*r = (gstore_##type) value;                                             \
-		return (uint8) (value < (low) || value > (high) ? (state)               \
-														: GSTORE_STATE_VALUE);  \
-	}                                                                           \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##pl(gstore_##type *r,             \
-												  gstore_##type a,              \
-												  gstore_##type b)              \
-	{                                                                           \
-		return gstore_fit_##type(r, (wide) a + b);                              \
-	}                                                                           \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##mi(gstore_##type *r,             \
-												  gstore_##type a,              \
-												  gstore_##type b)              \
-	{                                                                           \
-		return gstore_fit_##type(r, (wide) a - b);                              \
-	}                                                                           \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##mul(gstore_##type *r,            \
-												   gstore_##type a,             \
-												   gstore_##type b)             \
-	{                                                                           \
-		return gstore_fit_##type(r, (wide) a * b);                              \
-	}                                                                           \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##div(gstore_##type *r,            \
-												   gstore_##type a,             \
-												   gstore_##type b)             \
-	{                                                                           \
-		*r = 0;                                                                 \
-		return b == 0 ? (uint8) GSTORE_STATE_DIVISION                           \
-					  : gstore_fit_##type(r, (wide) a / b);                     \
-	}                                                                           \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##mod(gstore_##type *r,            \
-												   gstore_##type a,             \
-												   gstore_##type b)             \
-	{                                                                           \
-		*r = 0;                                                                 \
-		if (b == 0)                                                             \
-			return GSTORE_STATE_DIVISION;                                       \
-		*r = (gstore_##type) ((wide) a % b);                                    \
-		return GSTORE_STATE_VALUE;                                              \
-	}                                                                           \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##um(gstore_##type *r,             \
-												  gstore_##type a)              \
-	{                                                                           \
-		return gstore_fit_##type(r, -(wide) a);                                 \
-	}                                                                           \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##abs(gstore_##type *r,            \
-												   gstore_##type a)             \
-	{                                                                           \
-		return gstore_fit_##type(r, a < 0 ? -(wide) a : (wide) a);              \
+#define GSTORE_DEFINE_NARROW(type, wide, low, high, state) \
+	GSTORE_DEVICE_FUNC uint8 gstore_fit_##type(gstore_##type *r, wide value) \
+	{ \
+		*r = (gstore_##type) value; \
+		return (uint8) (value < (low) || value > (high) ? (state) \
+														: GSTORE_STATE_VALUE); \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##pl(gstore_##type *r, \
+												  gstore_##type a, \
+												  gstore_##type b) \
+	{ \
+		return gstore_fit_##type(r, (wide) a + b); \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##mi(gstore_##type *r, \
+												  gstore_##type a, \
+												  gstore_##type b) \
+	{ \
+		return gstore_fit_##type(r, (wide) a - b); \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##mul(gstore_##type *r, \
+												   gstore_##type a, \
+												   gstore_##type b) \
+	{ \
+		return gstore_fit_##type(r, (wide) a * b); \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##div(gstore_##type *r, \
+												   gstore_##type a, \
+												   gstore_##type b) \
+	{ \
+		*r = 0; \
+		return b == 0 ? (uint8) GSTORE_STATE_DIVISION \
+					  : gstore_fit_##type(r, (wide) a / b); \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##mod(gstore_##type *r, \
+												   gstore_##type a, \
+												   gstore_##type b) \
+	{ \
+		*r = 0; \
+		if (b == 0) \
+			return GSTORE_STATE_DIVISION; \
+		*r = (gstore_##type)((wide) a % b); \
+		return GSTORE_STATE_VALUE; \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##um(gstore_##type *r, \
+												  gstore_##type a) \
+	{ \
+		return gstore_fit_##type(r, -(wide) a); \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##abs(gstore_##type *r, \
+												   gstore_##type a) \
+	{ \
+		return gstore_fit_##type(r, a < 0 ? -(wide) a : (wide) a); \
 	}
 
 GSTORE_DEFINE_NARROW(int2, int32, -32768, 32767, GSTORE_STATE_SMALLINT)
@@ -163,12 +163,12 @@ gstore_op_int8abs(gstore_int8 *r, gstore_int8 a)
 
 /* ---- casts ---- */
 
-#define GSTORE_DEFINE_WIDEN(from, to)                                   \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##from##_##to(gstore_##to *r,    \
-													 gstore_##from a)   \
-	{                                                                   \
-		*r = (gstore_##to) a;                                           \
-		return GSTORE_STATE_VALUE;                                      \
+#define GSTORE_DEFINE_WIDEN(from, to) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##from##_##to(gstore_##to *r, \
+													 gstore_##from a) \
+	{ \
+		*r = (gstore_##to) a; \
+		return GSTORE_STATE_VALUE; \
 	}
 
 GSTORE_DEFINE_WIDEN(int2, int4)

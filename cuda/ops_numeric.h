@@ -230,16 +230,16 @@ gstore_numeric_compare(GstoreNumeric a, GstoreNumeric b, uint8 *state)
 	return (a.value > b.value) - (a.value < b.value);
 }
 
-#define GSTORE_DEFINE_NUMERIC_COMPARISON(name, sign)                   \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_numeric##name(gstore_logic *r,   \
+#define GSTORE_DEFINE_NUMERIC_COMPARISON(name, sign) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_numeric##name(gstore_logic *r, \
 													 gstore_numeric a, \
 													 gstore_numeric b) \
-	{                                                                  \
-		uint8 state;                                                   \
-                                                                       \
-		*r = (gstore_logic) (gstore_numeric_compare(a, b, &state)       \
-								sign 0);                               \
-		return state;                                                  \
+	{ \
+		uint8 state; \
+\
+		*r = (gstore_logic) (gstore_numeric_compare(a, b, &state) \
+								 sign 0); \
+		return state; \
 	}
 
 GSTORE_DEFINE_NUMERIC_COMPARISON(eq, ==)
@@ -249,13 +249,13 @@ GSTORE_DEFINE_NUMERIC_COMPARISON(le, <=)
 GSTORE_DEFINE_NUMERIC_COMPARISON(gt, >)
 GSTORE_DEFINE_NUMERIC_COMPARISON(ge, >=)
 
-#define GSTORE_DEFINE_TO_NUMERIC(from)                                      \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##from##_numeric(gstore_numeric *r,  \
-														gstore_##from a)    \
-	{                                                                       \
-		r->value = a;                                                       \
-		r->scale = 0;                                                       \
-		return GSTORE_STATE_VALUE;                                          \
+#define GSTORE_DEFINE_TO_NUMERIC(from) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##from##_numeric(gstore_numeric *r, \
+														gstore_##from a) \
+	{ \
+		r->value = a; \
+		r->scale = 0; \
+		return GSTORE_STATE_VALUE; \
 	}
 
 GSTORE_DEFINE_TO_NUMERIC(int2)

@@ -42,20 +42,20 @@ gstore_text_trimmed(GstoreText a)
 	return a;
 }
 
-#define GSTORE_DEFINE_TEXT(name, expression)                                \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_text##name(gstore_logic *r,           \
-												  gstore_text a,            \
-												  gstore_text b)            \
-	{                                                                       \
-		*r = (gstore_logic) (expression);                                    \
-		return GSTORE_STATE_VALUE;                                          \
-	}                                                                       \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_bpchar##name(gstore_logic *r,         \
-													gstore_text a,          \
-													gstore_text b)          \
-	{                                                                       \
-		return gstore_op_text##name(r, gstore_text_trimmed(a),              \
-									gstore_text_trimmed(b));                \
+#define GSTORE_DEFINE_TEXT(name, expression) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_text##name(gstore_logic *r, \
+												  gstore_text a, \
+												  gstore_text b) \
+	{ \
+		*r = (gstore_logic) (expression); \
+		return GSTORE_STATE_VALUE; \
+	} \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_bpchar##name(gstore_logic *r, \
+													gstore_text a, \
+													gstore_text b) \
+	{ \
+		return gstore_op_text##name(r, gstore_text_trimmed(a), \
+									gstore_text_trimmed(b)); \
 	}
 
 GSTORE_DEFINE_TEXT(eq, gstore_text_equal(a, b))

@@ -51,11 +51,11 @@ typedef enum GstoreOpcode
 
 typedef enum GstoreAggregateKind
 {
-	GSTORE_AGGREGATE_COUNT,	 /* of rows, or of values */
-	GSTORE_AGGREGATE_SUM,	 /* and count; integers, numeric, float8 */
-	GSTORE_AGGREGATE_MIN,	 /* any type but text */
+	GSTORE_AGGREGATE_COUNT, /* of rows, or of values */
+	GSTORE_AGGREGATE_SUM,	/* and count; integers, numeric, float8 */
+	GSTORE_AGGREGATE_MIN,	/* any type but text */
 	GSTORE_AGGREGATE_MAX,
-	GSTORE_AGGREGATE_AND,	 /* bool, integers bit by bit */
+	GSTORE_AGGREGATE_AND, /* bool, integers bit by bit */
 	GSTORE_AGGREGATE_OR,
 	GSTORE_AGGREGATE_MOMENTS /* float8: count, sum, sum of squared deviations */
 } GstoreAggregateKind;

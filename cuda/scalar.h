@@ -77,15 +77,15 @@ typedef int64 gstore_timestamp; /* microseconds since then; also of a day */
 
 /* Every type a register may have: enum, C type. */
 #define GSTORE_TYPE_LIST(TYPE) \
-	TYPE(BOOL, logic)           \
-	TYPE(INT2, int2)           \
-	TYPE(INT4, int4)           \
-	TYPE(INT8, int8)           \
-	TYPE(FLOAT4, float4)       \
-	TYPE(FLOAT8, float8)       \
-	TYPE(NUMERIC, numeric)     \
-	TYPE(TEXT, text)           \
-	TYPE(DATE, date)           \
+	TYPE(BOOL, logic) \
+	TYPE(INT2, int2) \
+	TYPE(INT4, int4) \
+	TYPE(INT8, int8) \
+	TYPE(FLOAT4, float4) \
+	TYPE(FLOAT8, float8) \
+	TYPE(NUMERIC, numeric) \
+	TYPE(TEXT, text) \
+	TYPE(DATE, date) \
 	TYPE(TIMESTAMP, timestamp)
 
 typedef enum GstoreType
@@ -93,7 +93,7 @@ typedef enum GstoreType
 #define TYPE(name, ctype) GSTORE_TYPE_##name,
 	GSTORE_TYPE_LIST(TYPE)
 #undef TYPE
-		GSTORE_TYPE_COUNT
+	GSTORE_TYPE_COUNT
 } GstoreType;
 
 GSTORE_DEVICE_FUNC uint32
@@ -101,7 +101,7 @@ gstore_type_bytes(int type)
 {
 	switch (type)
 	{
-#define TYPE(name, ctype)    \
+#define TYPE(name, ctype) \
 	case GSTORE_TYPE_##name: \
 		return (uint32) sizeof(gstore_##ctype);
 		GSTORE_TYPE_LIST(TYPE)

@@ -108,7 +108,7 @@ run_filter(Worker *worker, const uint16 **selection, int *n)
 	int nmarked = 0;
 	int from = 0;
 
-	for (int c = 0; c < program->nconjuncts && *n > 0; c++)
+	for (int c = 0; c<program->nconjuncts && * n> 0; c++)
 	{
 		GstoreVector *result = &worker->machine.registers[conjuncts[c].result];
 		uint16 *to = worker->selections[*selection == worker->selections[0]];

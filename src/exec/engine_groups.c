@@ -351,41 +351,41 @@ make_key(GstoreGroupKey *key, GstoreType type, const void *values, int at)
 			break;
 		case GSTORE_TYPE_FLOAT4:
 		case GSTORE_TYPE_FLOAT8:
-			{
-				double value = type == GSTORE_TYPE_FLOAT4
-								   ? ((const float *) values)[at]
-								   : ((const double *) values)[at];
+		{
+			double value = type == GSTORE_TYPE_FLOAT4
+							   ? ((const float *) values)[at]
+							   : ((const double *) values)[at];
 
-				if (value == 0)
-					value = 0; /* not minus zero */
-				if (value != value)
-					value = NAN;
-				memcpy(&key->word, &value, 8);
-				break;
-			}
+			if (value == 0)
+				value = 0; /* not minus zero */
+			if (value != value)
+				value = NAN;
+			memcpy(&key->word, &value, 8);
+			break;
+		}
 		case GSTORE_TYPE_NUMERIC:
-			{
-				const GstoreNumeric *value = (const GstoreNumeric *) values + at;
+		{
+			const GstoreNumeric *value = (const GstoreNumeric *) values + at;
 
-				if (!gstore_int128_small(value->value))
-					return GSTORE_STATE_BEYOND;
-				key->word = (uint64) value->value;
-				key->meta = (uint64) value->scale;
-				break;
-			}
+			if (!gstore_int128_small(value->value))
+				return GSTORE_STATE_BEYOND;
+			key->word = (uint64) value->value;
+			key->meta = (uint64) value->scale;
+			break;
+		}
 		case GSTORE_TYPE_TEXT:
-			{
-				const GstoreText *value = (const GstoreText *) values + at;
+		{
+			const GstoreText *value = (const GstoreText *) values + at;
 
-				key->word = 0;
-				key->meta = value->length;
-				if (value->length <= 8)
-					for (uint64 i = 0; i < value->length; i++)
-						key->word |= (uint64) value->data[i] << (8 * i);
-				else
-					key->word = (uintptr_t) value->data;
-				break;
-			}
+			key->word = 0;
+			key->meta = value->length;
+			if (value->length <= 8)
+				for (uint64 i = 0; i < value->length; i++)
+					key->word |= (uint64) value->data[i] << (8 * i);
+			else
+				key->word = (uintptr_t) value->data;
+			break;
+		}
 		default:
 			return GSTORE_STATE_BEYOND;
 	}
@@ -454,7 +454,7 @@ find_records(GstoreGroups *groups, const GstoreMachine *machine,
 /* ---- accumulating ---- */
 
 /* Is value the one to keep, for min (sign -1) or max (1)?  NaN is greatest. */
-#define KEEPS_REAL(value, kept, sign)                              \
+#define KEEPS_REAL(value, kept, sign) \
 	((sign) > 0 ? (value) > (kept) || ((value) != (value) && (kept) == (kept)) \
 				: (value) < (kept) || ((kept) != (kept) && (value) == (value)))
 
@@ -510,23 +510,23 @@ add_real(GstoreAggregateState *state, int kind, double value)
 				state->value.real.sum = value;
 			break;
 		case GSTORE_AGGREGATE_MOMENTS:
+		{
+			/* Youngs and Cramer */
+			double n = (double) state->count + 1;
+			double sum = state->value.real.sum + value;
+
+			state->infinite |= gstore_infinite_float8(value);
+			if (state->count > 0)
 			{
-				/* Youngs and Cramer */
-				double n = (double) state->count + 1;
-				double sum = state->value.real.sum + value;
+				double t = value * n - sum;
 
-				state->infinite |= gstore_infinite_float8(value);
-				if (state->count > 0)
-				{
-					double t = value * n - sum;
-
-					state->value.real.deviations += t * t / (n * (n - 1));
-				}
-				else if (value - value != 0) /* infinite or NaN */
-					state->value.real.deviations = NAN;
-				state->value.real.sum = sum;
-				break;
+				state->value.real.deviations += t * t / (n * (n - 1));
 			}
+			else if (value - value != 0) /* infinite or NaN */
+				state->value.real.deviations = NAN;
+			state->value.real.sum = sum;
+			break;
+		}
 		default:
 			break;
 	}
@@ -571,28 +571,28 @@ add_numeric(GstoreAggregateState *state, int kind, const GstoreNumeric *value)
 
 /* Rows of an aggregate: position i of the selection is row at; keep goes to
  * the next one where the value is NULL or filtered away. */
-#define EACH_ROW(statement)                                              \
-	for (int i = 0; i < n; i++)                                          \
-	{                                                                    \
-		int at = selection ? selection[i] : i;                           \
-		GstoreAggregateState *state;                                     \
-                                                                         \
+#define EACH_ROW(statement) \
+	for (int i = 0; i < n; i++) \
+	{ \
+		int at = selection ? selection[i] : i; \
+		GstoreAggregateState *state; \
+\
 		if (filter != NULL && (!filter->clean ? filter->states[at] : 0)) \
-		{                                                                \
-			if (filter->states[at] > GSTORE_STATE_NULL)                  \
-				return filter->states[at];                               \
-			continue;                                                    \
-		}                                                                \
+		{ \
+			if (filter->states[at] > GSTORE_STATE_NULL) \
+				return filter->states[at]; \
+			continue; \
+		} \
 		if (filter != NULL && !((const gstore_logic *) filter->values)[at]) \
-			continue;                                                    \
+			continue; \
 		if (argument != NULL && !argument->clean && argument->states[at]) \
-		{                                                                \
-			if (argument->states[at] > GSTORE_STATE_NULL)                \
-				return argument->states[at];                             \
-			continue;                                                    \
-		}                                                                \
+		{ \
+			if (argument->states[at] > GSTORE_STATE_NULL) \
+				return argument->states[at]; \
+			continue; \
+		} \
 		state = states_of(groups, records ? records[i] : single) + index; \
-		statement                                                        \
+		statement \
 	}
 
 /* One aggregate over a vector; single is the record of all rows where there

@@ -48,19 +48,19 @@ find_varlena(const GstoreColumnView *view, uint64 row, GstoreText *text)
 
 /* A value of fixed size, as bytes: images may be anywhere, but compilers make
  * one load of it. */
-#define LOAD_FIXED(ctype)                                        \
-	do                                                           \
-	{                                                            \
-		ctype *to = vector->own;                                 \
-                                                                 \
-		for (int i = 0; i < n; i++)                              \
-		{                                                        \
-			int at = selection ? selection[i] : i;               \
-                                                                 \
-			memcpy(&to[at],                                      \
-				   view->values + (first + at) * view->stride,   \
-				   sizeof(ctype));                               \
-		}                                                        \
+#define LOAD_FIXED(ctype) \
+	do \
+	{ \
+		ctype *to = vector->own; \
+\
+		for (int i = 0; i < n; i++) \
+		{ \
+			int at = selection ? selection[i] : i; \
+\
+			memcpy(&to[at], \
+				   view->values + (first + at) * view->stride, \
+				   sizeof(ctype)); \
+		} \
 	} while (0)
 
 static void
@@ -160,79 +160,79 @@ typedef void (*OperatorLoop)(GstoreVector *r, const GstoreVector *a,
 							 const GstoreVector *b, const uint16 *selection,
 							 int n);
 
-#define EACH_SELECTED(statement)                          \
-	do                                                    \
-	{                                                     \
-		if (selection == NULL)                            \
-		{                                                 \
-			for (int at = 0; at < n; at++)                \
-				statement                                 \
-		}                                                 \
-		else                                              \
-		{                                                 \
-			for (int i = 0; i < n; i++)                   \
-			{                                             \
-				int at = selection[i];                    \
-                                                          \
-				statement                                 \
-			}                                             \
-		}                                                 \
+#define EACH_SELECTED(statement) \
+	do \
+	{ \
+		if (selection == NULL) \
+		{ \
+			for (int at = 0; at < n; at++) \
+				statement \
+		} \
+		else \
+		{ \
+			for (int i = 0; i < n; i++) \
+			{ \
+				int at = selection[i]; \
+\
+				statement \
+			} \
+		} \
 	} while (0)
 
 /* A state of a vector that is clean may never have been written. */
 #define STATE_AT(vector) ((vector)->clean ? 0 : (vector)->states[at])
 
-#define GSTORE_OP1(NAME, function, result, atype)                            \
-	static void loop_##NAME(GstoreVector *r, const GstoreVector *a,          \
-							const GstoreVector *b, const uint16 *selection,  \
-							int n)                                           \
-	{                                                                        \
-		gstore_##result *restrict to = r->own;                               \
-		const gstore_##atype *av = a->values;                                \
-		uint8 *restrict states = r->states;                                  \
-		uint8 seen = 0;                                                      \
-                                                                             \
-		(void) b;                                                            \
-		if (a->clean)                                                        \
-			EACH_SELECTED({                                                  \
-				states[at] = gstore_op_##function(&to[at], av[at]);          \
-				seen |= states[at];                                          \
-			});                                                              \
-		else                                                                 \
-			EACH_SELECTED({                                                  \
-				states[at] = a->states[at]                                   \
-								 ? a->states[at]                             \
-								 : gstore_op_##function(&to[at], av[at]);    \
-				seen |= states[at];                                          \
-			});                                                              \
-		r->clean = seen == 0;                                                \
+#define GSTORE_OP1(NAME, function, result, atype) \
+	static void loop_##NAME(GstoreVector *r, const GstoreVector *a, \
+							const GstoreVector *b, const uint16 *selection, \
+							int n) \
+	{ \
+		gstore_##result *restrict to = r->own; \
+		const gstore_##atype *av = a->values; \
+		uint8 *restrict states = r->states; \
+		uint8 seen = 0; \
+\
+		(void) b; \
+		if (a->clean) \
+			EACH_SELECTED({ \
+				states[at] = gstore_op_##function(&to[at], av[at]); \
+				seen |= states[at]; \
+			}); \
+		else \
+			EACH_SELECTED({ \
+				states[at] = a->states[at] \
+								 ? a->states[at] \
+								 : gstore_op_##function(&to[at], av[at]); \
+				seen |= states[at]; \
+			}); \
+		r->clean = seen == 0; \
 	}
-#define GSTORE_OP2(NAME, function, result, atype, btype)                     \
-	static void loop_##NAME(GstoreVector *r, const GstoreVector *a,          \
-							const GstoreVector *b, const uint16 *selection,  \
-							int n)                                           \
-	{                                                                        \
-		gstore_##result *restrict to = r->own;                               \
-		const gstore_##atype *av = a->values;                                \
-		const gstore_##btype *bv = b->values;                                \
-		uint8 *restrict states = r->states;                                  \
-		uint8 seen = 0;                                                      \
-                                                                             \
-		if (a->clean && b->clean)                                            \
-			EACH_SELECTED({                                                  \
-				states[at] = gstore_op_##function(&to[at], av[at], bv[at]);  \
-				seen |= states[at];                                          \
-			});                                                              \
-		else                                                                 \
-			EACH_SELECTED({                                                  \
-				uint8 joined = gstore_state_join(STATE_AT(a), STATE_AT(b));  \
-                                                                             \
-				if (joined == GSTORE_STATE_VALUE)                            \
-					joined = gstore_op_##function(&to[at], av[at], bv[at]);  \
-				states[at] = joined;                                         \
-				seen |= joined;                                              \
-			});                                                              \
-		r->clean = seen == 0;                                                \
+#define GSTORE_OP2(NAME, function, result, atype, btype) \
+	static void loop_##NAME(GstoreVector *r, const GstoreVector *a, \
+							const GstoreVector *b, const uint16 *selection, \
+							int n) \
+	{ \
+		gstore_##result *restrict to = r->own; \
+		const gstore_##atype *av = a->values; \
+		const gstore_##btype *bv = b->values; \
+		uint8 *restrict states = r->states; \
+		uint8 seen = 0; \
+\
+		if (a->clean && b->clean) \
+			EACH_SELECTED({ \
+				states[at] = gstore_op_##function(&to[at], av[at], bv[at]); \
+				seen |= states[at]; \
+			}); \
+		else \
+			EACH_SELECTED({ \
+				uint8 joined = gstore_state_join(STATE_AT(a), STATE_AT(b)); \
+\
+				if (joined == GSTORE_STATE_VALUE) \
+					joined = gstore_op_##function(&to[at], av[at], bv[at]); \
+				states[at] = joined; \
+				seen |= joined; \
+			}); \
+		r->clean = seen == 0; \
 	}
 #include "opcodes.def"
 

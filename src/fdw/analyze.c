@@ -12,8 +12,10 @@
 #include "utils/sampling.h"
 #include "utils/snapmgr.h"
 
+#include "codec/arrow.h"
 #include "fdw/columns.h"
 #include "fdw/routine.h"
+#include "fdw/textform.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"
@@ -80,6 +82,9 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 							   target->schema);
 		}
 		values[to] = (Datum) value;
+		if (!nulls[to] && window->columns[i].arrow_kind == GSTORE_ARROW_OUTPUT)
+			values[to] = gstore_text_form_input(
+				gstore_text_form(TupleDescAttr(desc, to)), values[to]);
 	}
 	tuple = heap_form_tuple(desc, values, nulls);
 	for (int i = 0; i < ncolumns; i++)

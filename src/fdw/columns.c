@@ -20,6 +20,7 @@
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "codec/arrow.h"
 #include "fdw/columns.h"
 #include "fdw/options.h"
 #include "store/schema.h"
@@ -87,9 +88,51 @@ align_bytes(char attalign)
 	}
 }
 
+/* Digits of a decimal128 that an unconstrained numeric gets. */
+#define DECIMAL_DIGITS 38
+
+/* What the column is in Arrow; a numeric needs its digits fixed. */
 static void
-describe_column(Oid relid, Form_pg_attribute attribute, GstoreColumn *column)
+describe_arrow(const GstoreTableOptions *table,
+			   const GstoreColumnOptions *options,
+			   Form_pg_attribute attribute, GstoreColumn *column)
 {
+	int32 typmod = attribute->atttypmod;
+	Oid type = getBaseTypeAndTypmod(attribute->atttypid, &typmod);
+
+	column->arrow_kind = gstore_arrow_kind_of_type(type, options->bool_byte);
+	column->large_text = table->large_text;
+	if (column->arrow_kind != GSTORE_ARROW_NUMERIC)
+		return;
+	column->precision = DECIMAL_DIGITS;
+	if (typmod >= (int32) VARHDRSZ)
+	{
+		/* As numeric.c packs it: precision in the upper half, and a signed
+		 * scale in the lower eleven bits. */
+		int32 packed = typmod - VARHDRSZ;
+		int precision = (packed >> 16) & 0xFFFF;
+		int scale = ((packed & 0x7FF) ^ 1024) - 1024;
+
+		column->precision = Min(precision, DECIMAL_DIGITS);
+		column->scale = scale;
+	}
+	else if (options->scale >= 0)
+		column->scale = options->scale;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" of type numeric has no fixed scale",
+						NameStr(attribute->attname)),
+				 errdetail("In the format arrow every value of a column has the same number of digits behind the point."),
+				 errhint("Declare the column as numeric(precision, scale), give it the option \"scale\", or use the format pgstrom.")));
+}
+
+static void
+describe_column(Oid relid, const GstoreTableOptions *table,
+				Form_pg_attribute attribute, GstoreColumn *column)
+{
+	GstoreColumnOptions options;
+
 	memcpy(column->name, NameStr(attribute->attname), GSTORE_NAME_LENGTH);
 	column->typid = attribute->atttypid;
 	column->typmod = attribute->atttypmod;
@@ -98,9 +141,13 @@ describe_column(Oid relid, Form_pg_attribute attribute, GstoreColumn *column)
 	column->attalign = align_bytes(attribute->attalign);
 	column->attbyval = attribute->attbyval;
 	column->dropped = attribute->attisdropped;
-	if (!attribute->attisdropped && attribute->attlen == -1)
-		column->compression =
-			gstore_column_compression(relid, attribute->attnum);
+	if (attribute->attisdropped)
+		return;
+	options = gstore_column_options(relid, attribute->attnum);
+	if (table->format == GSTORE_FORMAT_ARROW)
+		describe_arrow(table, &options, attribute, column);
+	else
+		column->compression = options.compression;
 }
 
 GstoreTarget *
@@ -120,7 +167,7 @@ gstore_target(Relation relation)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		describe_column(relid, attribute, &schema->columns[i]);
+		describe_column(relid, &options, attribute, &schema->columns[i]);
 		if (!attribute->attisdropped)
 			fingerprints[i] = type_fingerprint(attribute->atttypid,
 											   attribute->atttypmod);

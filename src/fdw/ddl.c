@@ -17,6 +17,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -64,17 +65,35 @@ check_type(Oid relid, Form_pg_attribute attribute)
 }
 
 static void
-check_compression(Oid relid, Form_pg_attribute attribute)
+refuse_option(Form_pg_attribute attribute, const char *option,
+			  const char *why, const char *hint)
 {
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("option \"%s\" cannot be used for column \"%s\"", option,
+					NameStr(attribute->attname)),
+			 errdetail("%s", why),
+			 errhint("%s", hint)));
+}
+
+static void
+check_options(Oid relid, Form_pg_attribute attribute)
+{
+	GstoreColumnOptions options = gstore_column_options(relid,
+														attribute->attnum);
+	Oid type = getBaseType(attribute->atttypid);
+
 	if (attribute->attlen != -1 &&
-		gstore_column_compression(relid, attribute->attnum) !=
-			GSTORE_COMPRESSION_NONE)
-		ereport(ERROR,
-				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-				 errmsg("option \"compression\" cannot be used for column \"%s\"",
-						NameStr(attribute->attname)),
-				 errdetail("Its type has a fixed length."),
-				 errhint("Only columns of variable length can be compressed.")));
+		options.compression != GSTORE_COMPRESSION_NONE)
+		refuse_option(attribute, "compression",
+					  "Its type has a fixed length.",
+					  "Only columns of variable length can be compressed.");
+	if (options.bool_byte && type != BOOLOID)
+		refuse_option(attribute, "bool", "Its type is not boolean.",
+					  "Drop the option.");
+	if (options.scale >= 0 && type != NUMERICOID)
+		refuse_option(attribute, "scale", "Its type is not numeric.",
+					  "Drop the option.");
 }
 
 /* The column as it is now, changes of this command included. */
@@ -101,7 +120,7 @@ check_column(Oid relid, AttrNumber attnum)
 		{
 			check_type(relid, attribute);
 			CommandCounterIncrement();
-			check_compression(relid, attribute);
+			check_options(relid, attribute);
 		}
 	}
 	systable_endscan(scan);

@@ -21,10 +21,12 @@
 #include "utils/rel.h"
 
 #include "compat.h"
+#include "codec/arrow.h"
 #include "fdw/columns.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
 #include "fdw/statement.h"
+#include "fdw/textform.h"
 #include "store/deleter.h"
 #include "store/writer.h"
 
@@ -35,9 +37,11 @@ typedef struct ModifyState
 	GstoreDeleter *deleter; /* UPDATE, DELETE; made with the first row */
 	AttrNumber row_attno;	/* of the junk attribute "ctid" */
 	bool by_update;
-	int nvarlena;
-	int *varlena;  /* [nvarlena] indexes of varlena columns */
-	Datum *values; /* [natts] flattened row */
+	int nspecial;
+	int *special;			/* [nspecial] columns that may need preparing:
+							 * varlena, and those kept as text */
+	GstoreTextForm **forms; /* [natts], NULL: not kept as text */
+	Datum *values;			/* [natts] flattened row */
 } ModifyState;
 
 /* ---- planning ---- */
@@ -87,11 +91,20 @@ begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 	if (command != CMD_DELETE)
 		state->writer = gstore_writer_begin(state->target, state->by_update);
 	state->values = palloc(Max(1, desc->natts) * sizeof(Datum));
-	state->varlena = palloc(Max(1, desc->natts) * sizeof(int));
+	state->special = palloc(Max(1, desc->natts) * sizeof(int));
+	state->forms = palloc0(Max(1, desc->natts) * sizeof(GstoreTextForm *));
 	for (int i = 0; i < desc->natts; i++)
-		if (TupleDescAttr(desc, i)->attlen == -1 &&
-			!TupleDescAttr(desc, i)->attisdropped)
-			state->varlena[state->nvarlena++] = i;
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped)
+			continue;
+		if (state->target->schema->columns[i].arrow_kind ==
+			GSTORE_ARROW_OUTPUT)
+			state->forms[i] = gstore_text_form(attribute);
+		if (attribute->attlen == -1 || state->forms[i] != NULL)
+			state->special[state->nspecial++] = i;
+	}
 	rinfo->ri_FdwState = state;
 	MemoryContextSwitchTo(old);
 	return state;
@@ -152,40 +165,49 @@ check_constraints(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
 		ExecPartitionCheck(rinfo, slot, estate, true);
 }
 
-static void
-append_row(EState *estate, ModifyState *state, TupleTableSlot *slot)
+/*
+ * The row's values as the codec wants them: the slot's own where nothing has
+ * to be done, else a copy in state->values, what it points to in the tuple's
+ * memory.
+ */
+static Datum *
+prepare_values(EState *estate, ModifyState *state, TupleTableSlot *slot)
 {
+	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
 	Datum *values = slot->tts_values;
-	bool copied = false;
 
-	slot_getallattrs(slot);
-	for (int i = 0; i < state->nvarlena; i++)
+	for (int i = 0; i < state->nspecial; i++)
 	{
-		int column = state->varlena[i];
+		int column = state->special[i];
+		GstoreTextForm *form = state->forms[column];
 		struct varlena *value;
 
 		if (slot->tts_isnull[column])
 			continue;
 		value = (struct varlena *) DatumGetPointer(slot->tts_values[column]);
-		if (likely(!VARATT_IS_EXTERNAL(value) &&
+		if (likely(form == NULL && !VARATT_IS_EXTERNAL(value) &&
 				   !VARATT_IS_COMPRESSED(value)))
 			continue;
 
-		if (!copied)
+		if (values == slot->tts_values)
 		{
 			values = state->values;
 			memcpy(values, slot->tts_values,
 				   slot->tts_tupleDescriptor->natts * sizeof(Datum));
-			copied = true;
 		}
-		{
-			MemoryContext old =
-				MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
-
-			values[column] = gstore_flatten(slot->tts_values[column]);
-			MemoryContextSwitchTo(old);
-		}
+		values[column] = form != NULL ? gstore_text_form_output(form, slot->tts_values[column]) : gstore_flatten(slot->tts_values[column]);
 	}
+	MemoryContextSwitchTo(old);
+	return values;
+}
+
+static void
+append_row(EState *estate, ModifyState *state, TupleTableSlot *slot)
+{
+	Datum *values;
+
+	slot_getallattrs(slot);
+	values = prepare_values(estate, state, slot);
 	gstore_writer_append(state->writer, (const GstoreValue *) values,
 						 slot->tts_isnull);
 }

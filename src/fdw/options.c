@@ -25,32 +25,49 @@ typedef struct OptionWord
 {
 	const char *word;
 	int value;
-	const char *unavailable; /* not NULL: announced, refused with this */
 } OptionWord;
 
 typedef struct Option
 {
 	const char *name;
 	Oid catalog;			 /* kind of object it belongs to */
-	const OptionWord *words; /* legal values; NULL: a device number */
+	const OptionWord *words; /* legal values; NULL: a number */
+	int most;				 /* of a number, which is at least 0 */
+	const char *legal;		 /* the numbers, in words */
 } Option;
 
 static const OptionWord format_words[] = {
-	{"pgstrom", GSTORE_FORMAT_PGSTROM, NULL},
-	{"default", GSTORE_FORMAT_PGSTROM, NULL},
-	{"arrow", GSTORE_FORMAT_ARROW,
-	 "This version stores tables as \"pgstrom\" only."},
-	{NULL, 0, NULL}};
+	{"pgstrom", GSTORE_FORMAT_PGSTROM},
+	{"default", GSTORE_FORMAT_PGSTROM},
+	{"arrow", GSTORE_FORMAT_ARROW},
+	{NULL, 0}};
 
 static const OptionWord compression_words[] = {
-	{"none", GSTORE_COMPRESSION_NONE, NULL},
-	{"pglz", GSTORE_COMPRESSION_PGLZ, NULL},
-	{NULL, 0, NULL}};
+	{"none", GSTORE_COMPRESSION_NONE},
+	{"pglz", GSTORE_COMPRESSION_PGLZ},
+	{NULL, 0}};
+
+static const OptionWord bool_words[] = {
+	{"bit", false},
+	{"byte", true},
+	{NULL, 0}};
+
+static const OptionWord switch_words[] = {
+	{"off", false},
+	{"on", true},
+	{"false", false},
+	{"true", true},
+	{NULL, 0}};
 
 static const Option options[] = {
-	{"pinning", ForeignTableRelationId, NULL},
-	{"format", ForeignTableRelationId, format_words},
-	{"compression", AttributeRelationId, compression_words},
+	{"pinning", ForeignTableRelationId, NULL, GSTORE_MAX_DEVICES - 1,
+	 "The value is a device number from 0 to %d; view gstore_devices lists those there are."},
+	{"format", ForeignTableRelationId, format_words, 0, NULL},
+	{"large_text", ForeignTableRelationId, switch_words, 0, NULL},
+	{"compression", AttributeRelationId, compression_words, 0, NULL},
+	{"bool", AttributeRelationId, bool_words, 0, NULL},
+	{"scale", AttributeRelationId, NULL, 38,
+	 "The value is a number of digits from 0 to %d."},
 };
 
 static const char *
@@ -111,7 +128,7 @@ refuse_value(const Option *option, const char *value, const char *legal)
 }
 
 static int
-parse_device(const Option *option, const char *value)
+parse_number(const Option *option, const char *value)
 {
 	char *end;
 	long number;
@@ -119,10 +136,8 @@ parse_device(const Option *option, const char *value)
 	errno = 0;
 	number = strtol(value, &end, 10);
 	if (errno != 0 || end == value || *end != '\0' || number < 0 ||
-		number >= GSTORE_MAX_DEVICES)
-		refuse_value(option, value,
-					 psprintf("The value is a device number from 0 to %d; view gstore_devices lists those there are.",
-							  GSTORE_MAX_DEVICES - 1));
+		number > option->most)
+		refuse_value(option, value, psprintf(option->legal, option->most));
 	return (int) number;
 }
 
@@ -133,15 +148,7 @@ parse_word(const Option *option, const char *value)
 
 	for (const OptionWord *word = option->words; word->word != NULL; word++)
 		if (pg_strcasecmp(word->word, value) == 0)
-		{
-			if (word->unavailable != NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						 errmsg("option \"%s\" cannot be \"%s\" yet",
-								option->name, value),
-						 errhint("%s", word->unavailable)));
 			return word->value;
-		}
 
 	initStringInfo(&legal);
 	for (const OptionWord *word = option->words; word->word != NULL; word++)
@@ -154,7 +161,7 @@ parse_word(const Option *option, const char *value)
 static int
 parse_option(const Option *option, const char *value)
 {
-	return option->words == NULL ? parse_device(option, value) : parse_word(option, value);
+	return option->words == NULL ? parse_number(option, value) : parse_word(option, value);
 }
 
 PG_FUNCTION_INFO_V1(gstore_fdw_validator);
@@ -184,7 +191,8 @@ gstore_fdw_validator(PG_FUNCTION_ARGS)
 		value = parse_option(option, defGetString(def));
 
 		/* Which devices there are only a server that preloaded us knows. */
-		if (option->words == NULL && gstore_preloaded && !IsBinaryUpgrade)
+		if (strcmp(option->name, "pinning") == 0 && gstore_preloaded &&
+			!IsBinaryUpgrade)
 			(void) gstore_device_slot(value);
 	}
 	PG_RETURN_VOID();
@@ -216,13 +224,21 @@ gstore_table_options(Oid relid)
 	result.pinning = option_value(list, "pinning", ForeignTableRelationId, 0);
 	result.format = option_value(list, "format", ForeignTableRelationId,
 								 GSTORE_FORMAT_PGSTROM);
+	result.large_text = option_value(list, "large_text",
+									 ForeignTableRelationId, false);
 	return result;
 }
 
-GstoreCompression
-gstore_column_compression(Oid relid, AttrNumber attnum)
+GstoreColumnOptions
+gstore_column_options(Oid relid, AttrNumber attnum)
 {
-	return option_value(GetForeignColumnOptions(relid, attnum),
-						"compression", AttributeRelationId,
-						GSTORE_COMPRESSION_NONE);
+	List *list = GetForeignColumnOptions(relid, attnum);
+	GstoreColumnOptions result;
+
+	result.compression = option_value(list, "compression",
+									  AttributeRelationId,
+									  GSTORE_COMPRESSION_NONE);
+	result.bool_byte = option_value(list, "bool", AttributeRelationId, false);
+	result.scale = option_value(list, "scale", AttributeRelationId, -1);
+	return result;
 }

@@ -11,10 +11,18 @@ typedef struct GstoreTableOptions
 {
 	int pinning; /* device number */
 	GstoreFormat format;
+	bool large_text; /* arrow: 64-bit offsets */
 } GstoreTableOptions;
 
+typedef struct GstoreColumnOptions
+{
+	GstoreCompression compression;
+	bool bool_byte; /* arrow: a bool is a byte, not a bit */
+	int scale;		/* arrow: of a numeric that has none; -1: not given */
+} GstoreColumnOptions;
+
 extern GstoreTableOptions gstore_table_options(Oid relid);
-extern GstoreCompression gstore_column_compression(Oid relid,
-												   AttrNumber attnum);
+extern GstoreColumnOptions gstore_column_options(Oid relid,
+												 AttrNumber attnum);
 
 #endif

@@ -15,12 +15,14 @@
 #include "storage/predicate.h"
 #include "utils/rel.h"
 
+#include "codec/arrow.h"
 #include "compat.h"
 #include "fdw/columns.h"
 #include "fdw/plan.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
 #include "fdw/statement.h"
+#include "fdw/textform.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"
@@ -45,6 +47,8 @@ typedef struct GstoreScanState
 	bool **nulls;
 	GstoreAllocator allocator;
 	GstoreScratch *scratch; /* [ncolumns] */
+	GstoreTextForm **forms; /* [ncolumns], NULL until needed */
+	bool any_text;			/* the window keeps some column as text */
 } GstoreScanState;
 
 /* ---- begin ---- */
@@ -91,6 +95,7 @@ allocate_batch(GstoreScanState *state)
 	state->nulls = palloc(n * sizeof(bool *));
 	state->allocator = gstore_context_allocator();
 	state->scratch = palloc0(n * sizeof(GstoreScratch));
+	state->forms = palloc0(n * sizeof(GstoreTextForm *));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		state->values[i] = palloc(GSTORE_BATCH_ROWS * sizeof(Datum));
@@ -128,6 +133,51 @@ take_set(ForeignScanState *node)
 
 /* ---- rows ---- */
 
+/* Does the window keep column i as the text of its type? */
+static inline bool
+is_text_form(const GstoreWindow *window, int i)
+{
+	return window->columns[i].encoding == GSTORE_ENCODING_ARROW_TEXT &&
+		   window->columns[i].arrow_kind == GSTORE_ARROW_OUTPUT;
+}
+
+/* Make ready for the columns of a new window that are kept as text. */
+static void
+find_text_forms(GstoreScanState *state)
+{
+	TupleDesc desc = RelationGetDescr(state->relation);
+
+	state->any_text = false;
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		MemoryContext old;
+
+		if (!is_text_form(state->window, i))
+			continue;
+		state->any_text = true;
+		if (state->forms[i] != NULL)
+			continue;
+		old = MemoryContextSwitchTo(state->allocator.state);
+		state->forms[i] =
+			gstore_text_form(TupleDescAttr(desc, state->attnums[i] - 1));
+		MemoryContextSwitchTo(old);
+	}
+}
+
+/* Texts of the row in the slot become values; in the tuple's memory. */
+static void
+read_text_forms(GstoreScanState *state, TupleTableSlot *slot)
+{
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		int to = state->attnums[i] - 1;
+
+		if (is_text_form(state->window, i) && !slot->tts_isnull[to])
+			slot->tts_values[to] =
+				gstore_text_form_input(state->forms[i], slot->tts_values[to]);
+	}
+}
+
 /* Decode the next batch of the window, or of the next one; false at the end. */
 static bool
 next_batch(GstoreScanState *state)
@@ -143,6 +193,7 @@ next_batch(GstoreScanState *state)
 		if (window == NULL)
 			return false;
 		state->batch_end = 0;
+		find_text_forms(state);
 	}
 
 	state->row = state->batch_first = state->batch_end;
@@ -202,6 +253,8 @@ iterate_scan(ForeignScanState *node)
 		slot->tts_values[to] = state->values[i][from];
 		slot->tts_isnull[to] = state->nulls[i][from];
 	}
+	if (unlikely(state->any_text))
+		read_text_forms(state, slot);
 	ExecStoreVirtualTuple(slot);
 	if (state->row_address)
 		gstore_row_address_to_tid(state->window->seen->chunk->first_row +

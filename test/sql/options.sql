@@ -30,7 +30,7 @@ CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw OPTIONS (pinning '16');
 CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw
 	OPTIONS (pinning '99999999999999999999');
 CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw OPTIONS (format 'parquet');
-CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw OPTIONS (format 'arrow');
+CREATE FOREIGN TABLE bad (a int) SERVER gstore_fdw OPTIONS (large_text 'perhaps');
 CREATE FOREIGN TABLE bad (a text OPTIONS (compression 'zstd'))
 	SERVER gstore_fdw;
 -- a device that is not there: the message lists those that are
@@ -46,6 +46,10 @@ CREATE FOREIGN TABLE bad (a int OPTIONS (compression 'pglz'))
 	SERVER gstore_fdw;
 ALTER FOREIGN TABLE plain ALTER a OPTIONS (ADD compression 'pglz');
 ALTER FOREIGN TABLE plain ADD b uuid OPTIONS (compression 'pglz');
+\echo -- options of arrow columns
+CREATE FOREIGN TABLE bad (a int OPTIONS (bool 'byte')) SERVER gstore_fdw;
+CREATE FOREIGN TABLE bad (a int OPTIONS (scale '2')) SERVER gstore_fdw;
+CREATE FOREIGN TABLE bad (a numeric OPTIONS (scale '39')) SERVER gstore_fdw;
 \echo -- ALTER
 ALTER FOREIGN TABLE plain OPTIONS (ADD pinning '0');
 ALTER FOREIGN TABLE plain OPTIONS (SET pinning 'x');

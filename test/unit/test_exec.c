@@ -13,16 +13,16 @@
 static int ntests;
 static int nfailed;
 
-#define OK(condition, ...)                                     \
-	do                                                         \
-	{                                                          \
-		bool right_ = (condition);                             \
-                                                               \
-		ntests++;                                              \
-		nfailed += !right_;                                    \
-		printf("%sok %d - ", right_ ? "" : "not ", ntests);    \
-		printf(__VA_ARGS__);                                   \
-		printf("\n");                                          \
+#define OK(condition, ...) \
+	do \
+	{ \
+		bool right_ = (condition); \
+\
+		ntests++; \
+		nfailed += !right_; \
+		printf("%sok %d - ", right_ ? "" : "not ", ntests); \
+		printf(__VA_ARGS__); \
+		printf("\n"); \
 	} while (0)
 
 /* ---- operators ---- */

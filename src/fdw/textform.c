@@ -1,0 +1,84 @@
+/*
+ * textform.c
+ *	  Values as text and back, by their type's own functions; see textform.h.
+ *
+ * Texts must not depend on who reads them: dates and the like are written in
+ * the ISO style, floats so that they come back exactly.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+#include "fdw/textform.h"
+
+struct GstoreTextForm
+{
+	FmgrInfo output;
+	FmgrInfo input;
+	Oid parameter; /* of the input function */
+	int32 typmod;
+};
+
+GstoreTextForm *
+gstore_text_form(Form_pg_attribute attribute)
+{
+	GstoreTextForm *form = palloc(sizeof(GstoreTextForm));
+	Oid function;
+	bool is_varlena;
+
+	getTypeOutputInfo(attribute->atttypid, &function, &is_varlena);
+	fmgr_info(function, &form->output);
+	getTypeInputInfo(attribute->atttypid, &function, &form->parameter);
+	fmgr_info(function, &form->input);
+	form->typmod = attribute->atttypmod;
+	return form;
+}
+
+/* The settings that output functions heed, as a reader expects them; what they
+ * were is back when the nest level ends, also after an error. */
+static int
+use_neutral_settings(void)
+{
+	int level = NewGUCNestLevel();
+
+	if (DateStyle != USE_ISO_DATES)
+		(void) set_config_option("datestyle", "ISO", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		(void) set_config_option("intervalstyle", "postgres", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	if (extra_float_digits < 1)
+		(void) set_config_option("extra_float_digits", "1", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	return level;
+}
+
+Datum
+gstore_text_form_output(GstoreTextForm *form, Datum value)
+{
+	int level = use_neutral_settings();
+	char *text = OutputFunctionCall(&form->output, value);
+
+	AtEOXact_GUC(true, level);
+	return CStringGetTextDatum(text);
+}
+
+Datum
+gstore_text_form_input(GstoreTextForm *form, Datum stored)
+{
+	int level = use_neutral_settings();
+	char *string = TextDatumGetCString(stored);
+	Datum value = InputFunctionCall(&form->input, string, form->parameter,
+									form->typmod);
+
+	AtEOXact_GUC(true, level);
+	return value;
+}
