@@ -133,6 +133,21 @@ wake_up($node, 'view-open');
 end_session($cursors);
 nothing_left($node, $before, 'closed, they leave nothing');
 
+# A session that fails again and again, and goes on, does not grow.
+my ($first, $last) = split /\n/, sql($node, join("\n", "SET gstore_fdw.debug_fault = 'view-open:error:3';",
+	(q{DO $$ DECLARE n bigint; BEGIN
+		FOR i IN 1 .. 300 LOOP
+			BEGIN
+				PERFORM set_config('gstore_fdw.debug_fault', 'view-open:error:' || i % 5, false);
+				SELECT count(*) INTO n FROM full_2 WHERE id % 100 = 0;
+			EXCEPTION WHEN internal_error OR invalid_parameter_value THEN NULL;
+			END;
+		END LOOP;
+	END $$;
+	SELECT sum(total_bytes) FROM pg_backend_memory_contexts;}) x 2));
+cmp_ok($last - $first, '<=', 65536, "hundreds of failed scans later it has not grown");
+nothing_left($node, $before, 'nor left anything');
+
 is(sql($node, $_), $answer{$_}, $_) foreach sort keys %answer;
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 unlike($log, qr/resource leak|PANIC|TRAP/, 'the log tells of no leak');
