@@ -60,7 +60,7 @@ typedef struct Task
 	GstoreStream *stream;	 /* while COPYING */
 	GstoreDeviceError error; /* the first that happened */
 	uint64 frees_before;	 /* BARRIER: frees to wait for; UINT64_MAX: not
-								 * yet known */
+								 * yet known.  ALLOCATING: frees issued */
 	GstoreJob job;
 } Task;
 
@@ -118,12 +118,10 @@ is_present(const GstoreLocation *location)
 
 /* ---- frees ---- */
 
-/* Take it off the books and hand it to the helper. */
+/* Hand it to the helper. */
 static void
 submit_free(GstoreJob *job, GstoreLocation *location)
 {
-	gstore_device_uncharge(&devices->slots[location->device],
-						   location->epoch, location->length);
 	job->kind = GSTORE_JOB_FREE;
 	job->device = location->device;
 	job->address = location->address;
@@ -132,8 +130,20 @@ submit_free(GstoreJob *job, GstoreLocation *location)
 	gstore_helper_submit(job);
 }
 
-/* Hand what waits to be freed to the helper; false when more waits than it
- * may have at once. */
+/* Free what a request allocated, and is still on the books. */
+static void
+free_allocation(Task *task)
+{
+	GstoreLocation *location = &task->request->location;
+
+	task->state = TASK_FREEING;
+	gstore_device_uncharge(&devices->slots[location->device],
+						   location->epoch, location->length);
+	submit_free(&task->job, location);
+}
+
+/* Hand what waits to be freed, and is off the books, to the helper; false when
+ * more waits than it may have at once. */
 static bool
 free_the_dead(void)
 {
@@ -180,8 +190,7 @@ finish(Task *task)
 	if (is_present(&request->location) &&
 		request->kind == GSTORE_REQUEST_UPLOAD)
 	{
-		task->state = TASK_FREEING;
-		submit_free(&task->job, &request->location);
+		free_allocation(task);
 		return;
 	}
 	dlist_delete(&task->node);
@@ -205,8 +214,7 @@ end_copy(Task *task)
 	if (task->error.kind != GSTORE_DEVICE_OK &&
 		request->kind == GSTORE_REQUEST_UPLOAD)
 	{
-		task->state = TASK_FREEING;
-		submit_free(&task->job, &request->location);
+		free_allocation(task);
 		return;
 	}
 	finish(task);
@@ -309,6 +317,17 @@ give_stream(Task *task)
 /* ---- the beginning of a task ---- */
 
 static void
+submit_alloc(Task *task)
+{
+	task->state = TASK_ALLOCATING;
+	task->frees_before = frees_issued;
+	task->job.kind = GSTORE_JOB_ALLOC;
+	task->job.device = task->request->device;
+	task->job.bytes = task->request->wanted;
+	gstore_helper_submit(&task->job);
+}
+
+static void
 begin_upload(Task *task)
 {
 	GstoreRequest *request = task->request;
@@ -333,11 +352,7 @@ begin_upload(Task *task)
 	else
 	{
 		GSTORE_FAULT_POINT("keeper-alloc");
-		task->state = TASK_ALLOCATING;
-		task->job.kind = GSTORE_JOB_ALLOC;
-		task->job.device = request->device;
-		task->job.bytes = request->wanted;
-		gstore_helper_submit(&task->job);
+		submit_alloc(task);
 	}
 }
 
@@ -368,10 +383,7 @@ try_release(Task *task)
 	if (!is_present(&task->request->location))
 		finish(task);
 	else if (is_unused(task))
-	{
-		task->state = TASK_FREEING;
-		submit_free(&task->job, &task->request->location);
-	}
+		free_allocation(task);
 }
 
 static bool
@@ -452,6 +464,18 @@ allocated(Task *task)
 	GstoreJob *job = &task->job;
 	GstoreDeviceSlot *slot = &devices->slots[request->device];
 
+	/* What is off the books may not have been freed: then the helper does that
+	 * first. */
+	if (!job->good && job->error.kind == GSTORE_DEVICE_OUT_OF_MEMORY &&
+		!request->abandoned)
+	{
+		(void) free_the_dead();
+		if (frees_issued > task->frees_before)
+		{
+			submit_alloc(task);
+			return;
+		}
+	}
 	if (!job->good)
 	{
 		gstore_device_uncharge(slot, pg_atomic_read_u32(&slot->epoch),

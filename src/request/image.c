@@ -73,6 +73,16 @@ gstore_location_free(GstoreLocation location)
 	return true;
 }
 
+void
+gstore_location_uncharge(GstoreLocation location)
+{
+	GstoreDevices *devices = gstore_devices_nowait();
+
+	if (location.kind == GSTORE_LOCATION_DEVICE && devices != NULL)
+		gstore_device_uncharge(&devices->slots[location.device],
+							   location.epoch, location.length);
+}
+
 /* Give back the memory the image was written to. */
 static void
 give_memory(GstoreImageSpace *space)

@@ -60,5 +60,8 @@ extern void gstore_image_discard(GstoreImageSpace *space);
  * not raise or allocate.
  */
 extern bool gstore_location_free(GstoreLocation location);
+/* Once the keeper can find it: take it off the books.  For a keeper-only
+ * device; nothing is done for other locations. */
+extern void gstore_location_uncharge(GstoreLocation location);
 
 #endif

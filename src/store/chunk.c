@@ -48,18 +48,25 @@ gstore_chunk_shmem_startup(void)
 /*
  * Free a chunk nobody can reach.  Arena memory goes back at once, so that
  * what a DROP freed can be had as soon as it committed; what is left to do
- * waits for the keeper.
+ * waits for the keeper.  Memory of a device is taken off the books when it is
+ * in the graveyard, not before: whoever may then have it, and finds that the
+ * device is full, finds there what is to be freed first.
  */
 static void
 bury(GstoreChunk *chunk)
 {
-	if (gstore_location_free(chunk->location))
+	GstoreLocation location = chunk->location;
+
+	if (gstore_location_free(location))
 		chunk->location.kind = GSTORE_LOCATION_NONE;
 
 	SpinLockAcquire(&graveyard->mutex);
 	chunk->next_dead = graveyard->head;
 	graveyard->head = chunk->self;
 	SpinLockRelease(&graveyard->mutex);
+
+	/* From here on the chunk is the keeper's. */
+	gstore_location_uncharge(location);
 	gstore_request_wake_keeper();
 }
 
