@@ -1,7 +1,6 @@
 -- Memory is given back: at commit of a DROP, at rollback, never before.
 CREATE FUNCTION used() RETURNS bigint LANGUAGE sql
-	AS $$SELECT gstore_request_barrier();
-	SELECT sum(used)::bigint FROM gstore_devices$$;
+	AS 'SELECT sum(used)::bigint FROM gstore_devices';
 SELECT used() AS before \gset
 
 CREATE FOREIGN TABLE t (i int, t text) SERVER gstore_fdw;
