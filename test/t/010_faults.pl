@@ -133,6 +133,39 @@ wake_up($node, 'view-open');
 end_session($cursors);
 nothing_left($node, $before, 'closed, they leave nothing');
 
+# All narrow windows are taken: who needs one waits, and can be stopped.
+if (device() eq 'cuda')
+{
+	my ($big) = grep { /full_256/ } sort keys %answer;
+	my @holders;
+
+	while (sql($node, 'SELECT narrow FROM gstore_request_usage()') < 4)
+	{
+		push @holders, start_session($node,
+			"SET gstore_fdw.debug_fault = 'view-narrow:wait:1'; $big;");
+		my $holds = sql($node, 'SELECT narrow FROM gstore_request_usage()');
+		wait_for('one more', sub {
+			return sql($node, 'SELECT narrow FROM gstore_request_usage()') > $holds; })
+		  or last;
+	}
+	is(sql($node, 'SELECT narrow FROM gstore_request_usage()'), '4',
+		'all narrow windows are taken');
+	foreach my $statement ($big, "BEGIN; $load; ROLLBACK")
+	{
+		like(error_of($node, "SET gstore_fdw.debug_fault = 'staging-wait:error'; $statement;"),
+			qr/injected fault at "staging-wait"/, "another one has to wait: $statement");
+		like(error_of($node, "SET statement_timeout = '300ms'; $statement;"),
+			qr/57014/, 'and is stopped');
+	}
+	my @waiting = map { start_session($node, "$_;") } ($big, $big, "BEGIN; $load; ROLLBACK");
+	is(sql($node, (grep { /full_2\b/ } sort keys %answer)[0]), '100000|10488895',
+		'who needs none does not wait');
+	ok(wake_up($node, 'view-narrow'), 'they are given back');
+	is(end_session($_), "100000|10488895\n", 'who had one goes on') foreach @holders;
+	unlike(end_session($_), qr/ERROR/, 'and so does who waited') foreach @waiting;
+	nothing_left($node, $before, 'nothing is left');
+}
+
 # A session that fails again and again, and goes on, does not grow.
 my ($first, $last) = split /\n/, sql($node, join("\n", "SET gstore_fdw.debug_fault = 'view-open:error:3';",
 	(q{DO $$ DECLARE n bigint; BEGIN
