@@ -4,7 +4,7 @@
 # check, once as root and once as an ordinary user with sudo.
 #
 # Usage: fresh.sh [root|user]...        (default: both; needs root itself)
-#   SUITE=bookworm     or trixie, or Ubuntu's noble
+#   SUITE=bookworm     or trixie, sid, or Ubuntu's noble
 #   GOALS='...'        what is made, in this order
 #
 # The empty tree and the downloaded packages are kept in /var/tmp.
