@@ -147,7 +147,8 @@ end_modify(EState *estate, ResultRelInfo *rinfo)
 	if (state == NULL)
 		return;
 	if (state->deleter != NULL)
-		gstore_deleter_flush(state->deleter);
+		gstore_deleter_end(state->deleter);
+	state->deleter = NULL;
 	if (state->writer != NULL)
 		gstore_writer_flush(state->writer);
 }
@@ -224,8 +225,9 @@ exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 
 /* Delete the row that a plan's row names; false: pass it over. */
 static bool
-delete_old(EState *estate, ModifyState *state, TupleTableSlot *plan_slot)
+delete_old(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *plan_slot)
 {
+	ModifyState *state = rinfo->ri_FdwState;
 	bool isnull;
 	Datum tid = ExecGetJunkAttribute(plan_slot, state->row_attno,
 									 &isnull);
@@ -236,8 +238,7 @@ delete_old(EState *estate, ModifyState *state, TupleTableSlot *plan_slot)
 	{
 		MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 		Snapshot snapshot;
-		GstoreSeenSet *set = gstore_statement_find_set(estate,
-													   state->target->relid,
+		GstoreSeenSet *set = gstore_statement_find_set(estate, rinfo->ri_RangeTableIndex,
 													   &snapshot);
 
 		if (set == NULL)
@@ -259,7 +260,7 @@ exec_update(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 	ModifyState *state = rinfo->ri_FdwState;
 
 	check_constraints(estate, rinfo, slot);
-	if (!delete_old(estate, state, plan_slot))
+	if (!delete_old(estate, rinfo, plan_slot))
 		return NULL;
 	append_row(estate, state, slot);
 	return slot;
@@ -293,7 +294,7 @@ static TupleTableSlot *
 exec_delete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
-	if (!delete_old(estate, rinfo->ri_FdwState, plan_slot))
+	if (!delete_old(estate, rinfo, plan_slot))
 		return NULL;
 	store_old_row(rinfo, slot, plan_slot);
 	return slot;

@@ -120,7 +120,9 @@ take_set(ForeignScanState *node)
 	state->set = gstore_seen_set_take(gstore_table_find(relid),
 									  state->snapshot, state->relation);
 	if (state->is_target)
-		gstore_statement_keep_set(estate, relid, state->set, state->snapshot);
+		gstore_statement_keep_set(estate,
+								  ((Scan *) node->ss.ps.plan)->scanrelid,
+								  state->set, state->snapshot);
 	state->windows = gstore_windows_begin(state->set, state->target,
 										  state->attnums, state->ncolumns);
 	allocate_batch(state);

@@ -21,7 +21,7 @@
 
 typedef struct TargetSet
 {
-	Oid relid;
+	Index target; /* the scan's range table index, and the result relation's */
 	GstoreSeenSet *set;
 	Snapshot snapshot;
 } TargetSet;
@@ -159,22 +159,22 @@ gstore_statement_end_scan(EState *estate)
 }
 
 void
-gstore_statement_keep_set(EState *estate, Oid relid, GstoreSeenSet *set,
+gstore_statement_keep_set(EState *estate, Index target, GstoreSeenSet *set,
 						  Snapshot snapshot)
 {
 	Statement *statement = find_statement(estate);
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	TargetSet *target = palloc(sizeof(TargetSet));
+	TargetSet *kept = palloc(sizeof(TargetSet));
 
-	target->relid = relid;
-	target->set = set;
-	target->snapshot = snapshot;
-	statement->sets = lappend(statement->sets, target);
+	kept->target = target;
+	kept->set = set;
+	kept->snapshot = snapshot;
+	statement->sets = lappend(statement->sets, kept);
 	MemoryContextSwitchTo(old);
 }
 
 GstoreSeenSet *
-gstore_statement_find_set(EState *estate, Oid relid, Snapshot *snapshot)
+gstore_statement_find_set(EState *estate, Index target, Snapshot *snapshot)
 {
 	Statement *statement = find_statement(estate);
 	ListCell *cell;
@@ -183,12 +183,12 @@ gstore_statement_find_set(EState *estate, Oid relid, Snapshot *snapshot)
 		return NULL;
 	foreach(cell, statement->sets)
 	{
-		TargetSet *target = lfirst(cell);
+		TargetSet *kept = lfirst(cell);
 
-		if (target->relid == relid)
+		if (kept->target == target)
 		{
-			*snapshot = target->snapshot;
-			return target->set;
+			*snapshot = kept->snapshot;
+			return kept->set;
 		}
 	}
 	return NULL;

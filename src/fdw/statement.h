@@ -29,11 +29,12 @@ extern bool gstore_statement_target(EState *estate, Index scanrelid,
  * (After an error the resource owner lets it go.) */
 extern void gstore_statement_end_scan(EState *estate);
 
-/* The set a target was scanned with is kept here for its ModifyTable node,
- * which finds it by the relation. */
-extern void gstore_statement_keep_set(EState *estate, Oid relid,
+/* The set a target was scanned with is kept here for the ModifyTable node above
+ * that scan, which finds it by the range table index that both have: a
+ * statement may change one table in several nodes (data-modifying WITH). */
+extern void gstore_statement_keep_set(EState *estate, Index target,
 									  GstoreSeenSet *set, Snapshot snapshot);
-extern GstoreSeenSet *gstore_statement_find_set(EState *estate, Oid relid,
+extern GstoreSeenSet *gstore_statement_find_set(EState *estate, Index target,
 												Snapshot *snapshot);
 
 #endif

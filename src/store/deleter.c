@@ -42,6 +42,7 @@ struct GstoreDeleter
 	FullTransactionId xid;
 	CommandId cid;
 	SubTransactionId subid;
+	uint64 staged;		/* rows not yet flushed, of all victims */
 	Victim **victims;	/* [set->nchunks], NULL: untouched */
 	uint32 *by_address; /* chunk numbers in order of first_row */
 };
@@ -238,7 +239,11 @@ gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address)
 	uint32 number = find_chunk(deleter, row_address);
 	const GstoreChunk *chunk = deleter->set->chunks[number].chunk;
 	uint32 row = row_address - chunk->first_row;
-	Victim *victim = find_victim(deleter, number, chunk);
+	Victim *victim;
+
+	/* Another node of the statement may have met the row. */
+	gstore_pending_flush_others(&deleter->pending);
+	victim = find_victim(deleter, number, chunk);
 
 	if (test_bit(victim->ours, row))
 		return false;
@@ -257,6 +262,7 @@ gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address)
 	if (victim->nrows > 0 && victim->rows[victim->nrows - 1] > row)
 		victim->sorted = false;
 	victim->rows[victim->nrows++] = row;
+	deleter->staged++;
 	set_bit(need_bitmap(deleter, &victim->ours, chunk), row);
 	return true;
 }
@@ -316,6 +322,8 @@ flush_victim(GstoreDeleter *deleter, Victim *victim, GstoreChunk *chunk)
 void
 gstore_deleter_flush(GstoreDeleter *deleter)
 {
+	if (deleter->staged == 0)
+		return;
 	for (uint32 i = 0; i < deleter->set->nchunks; i++)
 	{
 		Victim *victim = deleter->victims[i];
@@ -326,6 +334,14 @@ gstore_deleter_flush(GstoreDeleter *deleter)
 		flush_victim(deleter, victim, deleter->set->chunks[i].chunk);
 		GSTORE_FAULT_POINT("deleter-after-publish");
 	}
+	deleter->staged = 0;
+}
+
+void
+gstore_deleter_end(GstoreDeleter *deleter)
+{
+	gstore_deleter_flush(deleter);
+	gstore_pending_remove(&deleter->pending);
 }
 
 /* ---- everything ---- */
@@ -387,6 +403,7 @@ gstore_delete_seen(const GstoreTarget *target, GstoreSeenSet *set,
 	}
 	deleter->table->revision++;
 	LWLockRelease(&deleter->table->lock);
+	gstore_pending_remove(&deleter->pending);
 	return deleted;
 }
 

@@ -26,6 +26,8 @@ extern GstoreDeleter *gstore_deleter_begin(const GstoreTarget *target,
  */
 extern bool gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address);
 extern void gstore_deleter_flush(GstoreDeleter *deleter);
+/* Flush the rest; the set may go now, and the deleter is not used again. */
+extern void gstore_deleter_end(GstoreDeleter *deleter);
 
 /*
  * Delete every row the set sees at once and return their number: what a

@@ -10,10 +10,18 @@
 
 static dlist_head pendings = DLIST_STATIC_INIT(pendings);
 
+void
+gstore_pending_remove(GstorePending *pending)
+{
+	if (pending->flush != NULL)
+		dlist_delete(&pending->node);
+	pending->flush = NULL;
+}
+
 static void
 forget(void *arg)
 {
-	dlist_delete(&((GstorePending *) arg)->node);
+	gstore_pending_remove(arg);
 }
 
 void
@@ -41,6 +49,22 @@ gstore_pending_flush(Oid relid)
 												 iter.cur);
 
 		if (pending->relid == relid)
+			pending->flush(pending->state);
+	}
+}
+
+void
+gstore_pending_flush_others(const GstorePending *mine)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &pendings)
+	{
+		GstorePending *pending = dlist_container(GstorePending, node,
+												 iter.cur);
+
+		if (pending != mine && pending->relid == mine->relid &&
+			pending->flush == mine->flush)
 			pending->flush(pending->state);
 	}
 }

@@ -24,6 +24,10 @@ typedef struct GstorePending
 /* Put it on the list until the current memory context is reset. */
 extern void gstore_pending_add(GstorePending *pending, Oid relid,
 							   void (*flush)(void *state), void *state);
+/* Nothing is pending there any more. */
+extern void gstore_pending_remove(GstorePending *pending);
+/* Flush what others of the same kind have pending for the same table. */
+extern void gstore_pending_flush_others(const GstorePending *mine);
 /* Flush all that is pending for a table. */
 extern void gstore_pending_flush(Oid relid);
 

@@ -43,6 +43,33 @@ SELECT (SELECT count(*) FROM a) + (SELECT count(*) FROM b) AS changed;
 UPDATE h SET v = (SELECT v FROM g WHERE k = 23) WHERE k = 23;
 SELECT same();
 
+\echo -- one table changed by several nodes of a statement
+WITH a AS (UPDATE g SET v = v || '-' WHERE k BETWEEN 30 AND 39 RETURNING *),
+	b AS (DELETE FROM g WHERE k BETWEEN 40 AND 49 RETURNING *)
+INSERT INTO g SELECT k + 6000, v, n FROM a UNION ALL SELECT k + 6000, v, n FROM b;
+WITH a AS (UPDATE h SET v = v || '-' WHERE k BETWEEN 30 AND 39 RETURNING *),
+	b AS (DELETE FROM h WHERE k BETWEEN 40 AND 49 RETURNING *)
+INSERT INTO h SELECT k + 6000, v, n FROM a UNION ALL SELECT k + 6000, v, n FROM b;
+SELECT same();
+
+WITH a AS (UPDATE g SET v = v || 'a' WHERE k BETWEEN 50 AND 59 RETURNING k),
+	b AS (UPDATE g SET v = v || 'b' WHERE k BETWEEN 50 AND 59 RETURNING k)
+SELECT count(a.k), count(b.k) FROM a FULL JOIN b ON a.k = b.k;
+WITH a AS (UPDATE h SET v = v || 'a' WHERE k BETWEEN 50 AND 59 RETURNING k),
+	b AS (UPDATE h SET v = v || 'b' WHERE k BETWEEN 50 AND 59 RETURNING k)
+SELECT count(a.k), count(b.k) FROM a FULL JOIN b ON a.k = b.k;
+SELECT same();
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+WITH a AS (UPDATE g SET v = v || 'a' WHERE k BETWEEN 60 AND 69 RETURNING k),
+	b AS (UPDATE g SET v = v || 'b' WHERE k BETWEEN 60 AND 69 RETURNING k)
+SELECT a.k, (SELECT min(b.k) FROM b WHERE b.k > a.k) FROM a ORDER BY 1 LIMIT 3;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+SELECT count(*), count(DISTINCT k) FROM g WHERE k BETWEEN 60 AND 69;
+UPDATE h SET v = (SELECT v FROM g WHERE g.k = h.k) WHERE k BETWEEN 60 AND 69;
+SELECT same();
+
 \echo -- a row changed by a function of the same statement
 CREATE FUNCTION meddle(int) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
