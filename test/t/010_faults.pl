@@ -141,9 +141,10 @@ if (device() eq 'cuda')
 
 	while (sql($node, 'SELECT narrow FROM gstore_request_usage()') < 4)
 	{
+		my $holds = sql($node, 'SELECT narrow FROM gstore_request_usage()');
+
 		push @holders, start_session($node,
 			"SET gstore_fdw.debug_fault = 'view-narrow:wait:1'; $big;");
-		my $holds = sql($node, 'SELECT narrow FROM gstore_request_usage()');
 		wait_for('one more', sub {
 			return sql($node, 'SELECT narrow FROM gstore_request_usage()') > $holds; })
 		  or last;
