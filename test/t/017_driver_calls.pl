@@ -12,6 +12,8 @@ use GstoreNode;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+plan skip_all => 'the host device has no driver' if device() eq 'host';
+
 my $control = PostgreSQL::Test::Utils::tempdir() . '/control';
 $ENV{GSTORE_CUDASIM_CONTROL} = $control;
 
