@@ -88,6 +88,7 @@ for device in host cuda; do
 				test/suite.sh tap $device "$name"
 	done
 done
+task images env TAP_RUN=python3 test/tap.sh test/clients/check_images.py
 [ ${#units[@]} -eq 0 ] ||
 	task unit env GSTORE_CUDASIM="$top/build/cudasim/libcuda.so.1" \
 		test/tap.sh "${units[@]}"

@@ -321,6 +321,66 @@ builder_image(const GstoreCodec *codec, const GstoreBuilder *builder,
 	return image;
 }
 
+static void
+print_value(FILE *file, const GstoreColumn *column, GstoreValue value)
+{
+	const uint8 *bytes = (const uint8 *) (uintptr_t) value;
+	uint32 length = column->attlen;
+
+	if (column->attbyval)
+		bytes = (const uint8 *) &value;
+	else if (column->attlen < 0 || column->arrow_kind == GSTORE_ARROW_OUTPUT)
+	{
+		GstoreVarlena varlena = gstore_varlena(bytes);
+
+		bytes = varlena.body;
+		length = varlena.body_bytes;
+	}
+	else if (column->arrow_kind == GSTORE_ARROW_NAME)
+		length = strlen((const char *) bytes);
+	for (uint32 i = 0; i < length; i++)
+		fprintf(file, "%02x", bytes[i]);
+}
+
+int
+rows_write(const GstoreCodec *codec, const Rows *rows, const char *image_path,
+		   const char *rows_path)
+{
+	GstoreBuilder *builder =
+		codec->builder_create(rows->schema, &gstore_malloc_allocator);
+	FILE *image_file = fopen(image_path, "wb");
+	FILE *rows_file = fopen(rows_path, "w");
+	GstoreCodecError error;
+	uint64 bytes;
+	uint8 *image;
+
+	if (image_file == NULL || rows_file == NULL ||
+		rows_append(codec, builder, rows, 0, rows->count, &error) !=
+			GSTORE_CODEC_OK)
+		return 1;
+	image = builder_image(codec, builder, &bytes);
+	if (fwrite(image, 1, bytes, image_file) != bytes)
+		return 1;
+	free(image);
+	codec->builder_destroy(builder);
+	for (uint64 row = 0; row < rows->count; row++)
+	{
+		for (int i = 0; i < rows->schema->ncols; i++)
+		{
+			uint8 buffer[256];
+
+			if (row_is_null(rows, i, row))
+				fputs("\\N", rows_file);
+			else
+				print_value(rows_file, &rows->schema->columns[i],
+							row_value(rows, i, row, buffer));
+			fputc('\t', rows_file);
+		}
+		fputc('\n', rows_file);
+	}
+	return fclose(image_file) != 0 || fclose(rows_file) != 0;
+}
+
 /* ---- reading back ---- */
 
 bool

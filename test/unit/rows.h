@@ -62,6 +62,12 @@ extern GstoreCodecStatus rows_append(const GstoreCodec *codec,
 extern uint8 *builder_image(const GstoreCodec *codec,
 							const GstoreBuilder *builder, uint64 *bytes);
 
+/* Write an image of rows to one file and the rows to another: a line each, in
+ * it a tab behind each value, hexadecimal (varlena: without header), \\N for
+ * NULL.  0, or 1 if that fails. */
+extern int rows_write(const GstoreCodec *codec, const Rows *rows,
+					  const char *image_path, const char *rows_path);
+
 /* ---- reading back ---- */
 
 /* Are values of a column equal, whatever the varlena headers? */

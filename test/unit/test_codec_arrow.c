@@ -2,8 +2,8 @@
  * test_codec_arrow.c
  *	  The codec `arrow' without a server.
  *
- * Called with a file's name, writes an image of every kind of column there,
- * for test/clients/check_arrow.py.
+ * With arguments it writes an image and its rows, for
+ * test/clients/check_images.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -448,35 +448,24 @@ test_damage(void)
 	free(schema);
 }
 
+/* IMAGE ROWS COUNT PATTERN LARGE: see rows_write. */
 static int
-write_sample(const char *path, uint64 count, int pattern, bool large)
+write_sample(char **arguments)
 {
-	GstoreSchema *schema = schema_of_arrow(large);
-	Rows rows = {schema, count, pattern, 77, 0, false};
-	GstoreBuilder *builder =
-		codec->builder_create(schema, &gstore_malloc_allocator);
-	FILE *file = fopen(path, "wb");
-	GstoreCodecError error;
-	uint64 bytes;
-	uint8 *image;
+	GstoreSchema *schema = schema_of_arrow(atoi(arguments[4]) != 0);
+	Rows rows = {schema, strtoull(arguments[2], NULL, 10), atoi(arguments[3]),
+				 77, 0, false};
+	int status = rows_write(codec, &rows, arguments[0], arguments[1]);
 
-	rows_append(codec, builder, &rows, 0, rows.count, &error);
-	image = builder_image(codec, builder, &bytes);
-	if (file == NULL || fwrite(image, 1, bytes, file) != bytes ||
-		fclose(file) != 0)
-		return 1;
-	free(image);
-	codec->builder_destroy(builder);
 	free(schema);
-	return 0;
+	return status;
 }
 
 int
 main(int argc, char **argv)
 {
-	if (argc == 5)
-		return write_sample(argv[1], strtoull(argv[2], NULL, 10),
-							atoi(argv[3]), atoi(argv[4]) != 0);
+	if (argc == 6)
+		return write_sample(argv + 1);
 	test_sizes();
 	test_refusals();
 	test_numerics();

@@ -1,6 +1,9 @@
 /*
  * test_codec_pgstrom.c
  *	  The codec `pgstrom' without a server.
+ *
+ * With arguments it writes an image and its rows, for
+ * test/clients/check_images.py.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -354,9 +357,24 @@ test_damage(void)
 	free(schema);
 }
 
-int
-main(void)
+/* IMAGE ROWS COUNT PATTERN: see rows_write. */
+static int
+write_sample(char **arguments)
 {
+	GstoreSchema *schema = schema_of_everything();
+	Rows rows = {schema, strtoull(arguments[2], NULL, 10), atoi(arguments[3]),
+				 77, atoi(arguments[3]) % 2 ? 0 : 100, false};
+	int status = rows_write(codec, &rows, arguments[0], arguments[1]);
+
+	free(schema);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	if (argc == 5)
+		return write_sample(argv + 1);
 	test_bytes();
 	test_sizes();
 	test_columns(0);

@@ -1,0 +1,244 @@
+#!/usr/bin/env python3
+"""Images that test/unit programs write, read by others: prints TAP.
+
+Usage: check_images.py [DIRECTORY-OF-UNIT-PROGRAMS]     (default: build/unit)
+
+pgstrom images by pgstrom_reader.py, arrow images by pyarrow, which also
+validates them.  Both are compared with what the unit program says its rows
+are.  numpy and pyarrow are installed into build/venv where they are missing;
+where that fails the tests that need them are skipped.
+"""
+
+import decimal
+import importlib.util
+import os
+import pathlib
+import struct
+import subprocess
+import sys
+import tempfile
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+
+SIZES = (0, 1, 7, 8, 9, 1023, 1024, 1025, 65535, 65536, 65537)
+NULL_PATTERNS = 6
+
+tests = failures = 0
+
+
+def ok(good, what):
+    global tests, failures
+    tests += 1
+    failures += not good
+    print(f"{'' if good else 'not '}ok {tests} - {what}")
+
+
+def skip(what, why):
+    global tests
+    tests += 1
+    print(f"ok {tests} - {what} # SKIP {why}")
+
+
+def make(program, folder, *arguments):
+    """An image, and the rows in it: for each a list of bytes or None."""
+    path = pathlib.Path(folder) / "image"
+    text = pathlib.Path(folder) / "rows"
+    subprocess.run([program, path, text, *map(str, arguments)], check=True)
+    rows = [[None if field == "\\N" else bytes.fromhex(field)
+             for field in line.split("\t")[:-1]]
+            for line in text.read_text().splitlines()]
+    return path.read_bytes(), rows
+
+
+# ---- pgstrom ----
+
+def pgstrom_rows(data):
+    import pgstrom_reader
+    image = pgstrom_reader.Image(data)
+    columns = []
+    for column in image.columns:
+        if column.attlen < 0:
+            columns.append(column.varlena())
+        else:
+            values, valid = column.fixed()
+            columns.append([bytes(value) if good else None
+                            for value, good in zip(values, valid)])
+    return [list(row) for row in zip(*columns)]
+
+
+# ---- arrow ----
+
+ARROW_HEADER = struct.Struct("<8sIIQQIIIIQQ")
+ARROW_COLUMN = struct.Struct("<64s32sQQQQQQQIihH28x")
+
+
+def arrow_type(pa, text):
+    if text.startswith("d:"):
+        precision, scale = map(int, text[2:].split(","))
+        return pa.decimal128(precision, scale)
+    return {
+        "n": pa.null(), "b": pa.bool_(), "C": pa.uint8(), "s": pa.int16(),
+        "i": pa.int32(), "l": pa.int64(), "f": pa.float32(),
+        "g": pa.float64(), "I": pa.uint32(), "tdD": pa.date32(),
+        "ttu": pa.time64("us"), "tsu:": pa.timestamp("us"),
+        "tsu:UTC": pa.timestamp("us", "UTC"),
+        "tin": pa.month_day_nano_interval(), "w:16": pa.binary(16),
+        "u": pa.utf8(), "U": pa.large_utf8(), "z": pa.binary(),
+        "Z": pa.large_binary()}[text]
+
+
+def arrow_arrays(pa, data):
+    """The columns of an image as pyarrow's, without a copy."""
+    whole = pa.py_buffer(data)
+    header = ARROW_HEADER.unpack_from(data)
+    magic, version, _, length, rows, ncols, column_bytes = header[:7]
+    if magic != b"GSTARROW" or version != 1 or length != len(data):
+        raise ValueError("not an image of format arrow")
+    arrays = []
+    for i in range(ncols):
+        (name, text, nulls, valid_at, valid_size, offsets_at, offsets_size,
+         data_at, data_size, *_) = ARROW_COLUMN.unpack_from(
+             data, ARROW_HEADER.size + i * column_bytes)
+        kind = arrow_type(pa, text.split(b"\0")[0].decode())
+        buffers = [whole.slice(valid_at, valid_size) if valid_at else None]
+        if offsets_at:
+            buffers.append(whole.slice(offsets_at, offsets_size))
+        if kind != pa.null():
+            buffers.append(whole.slice(data_at, data_size))
+        if any(at % 64 for at in (valid_at, offsets_at, data_at)):
+            raise ValueError("a buffer is not aligned")
+        arrays.append(pa.Array.from_buffers(kind, rows, buffers, nulls))
+    return arrays
+
+
+def as_postgres(pa, kind, value):
+    """The bytes of PostgreSQL's value for what pyarrow shows."""
+    if value is None:
+        return None
+    if pa.types.is_boolean(kind):
+        return struct.pack("<?", value)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return value.encode()
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or \
+            pa.types.is_fixed_size_binary(kind):
+        return value
+    if pa.types.is_date32(kind):
+        return struct.pack("<i", value - 10957)
+    if pa.types.is_timestamp(kind):
+        return struct.pack("<q", value - 10957 * 86400000000)
+    if pa.types.is_time(kind):
+        return struct.pack("<q", value)
+    if pa.types.is_interval(kind):
+        return struct.pack("<qii", value.nanoseconds // 1000, value.days,
+                           value.months)
+    if pa.types.is_decimal(kind):
+        return str(value).encode()
+    form = {pa.uint8(): "B", pa.int16(): "h", pa.int32(): "i",
+            pa.int64(): "q", pa.uint32(): "I", pa.float32(): "f",
+            pa.float64(): "d"}[kind]
+    return struct.pack("<" + form, value)
+
+
+def numbers(pa, array):
+    """Dates and times as their numbers: Python's own end at the year 9999."""
+    if pa.types.is_date32(array.type):
+        return array.view(pa.int32()).to_pylist()
+    if pa.types.is_timestamp(array.type) or pa.types.is_time(array.type):
+        return array.view(pa.int64()).to_pylist()
+    return array.to_pylist()
+
+
+def numeric_text(body):
+    """A numeric's bytes as a Decimal, read as PostgreSQL lays it out."""
+    word, = struct.unpack_from("<H", body)
+    if word & 0x8000:
+        negative, weight = word & 0x2000, (word & 0x3F) - (word & 0x40)
+        digits = body[2:]
+    else:
+        negative, weight = word & 0x4000, struct.unpack_from("<h", body, 2)[0]
+        digits = body[4:]
+    with decimal.localcontext() as context:
+        context.prec = 100
+        value = decimal.Decimal(0)
+        for i, (digit,) in enumerate(struct.iter_unpack("<H", digits)):
+            value += decimal.Decimal(digit).scaleb(4 * (weight - i))
+        return -value if negative else value
+
+
+def arrow_rows_agree(pa, data, rows):
+    arrays = arrow_arrays(pa, data)
+    for number, array in enumerate(arrays):
+        array.validate(full=True)
+        for row, value in zip(rows, numbers(pa, array)):
+            got = as_postgres(pa, array.type, value)
+            want = row[number]
+            if pa.types.is_decimal(array.type) and want is not None:
+                got, want = decimal.Decimal(got.decode()), numeric_text(want)
+            if pa.types.is_floating(array.type) and value != value:
+                continue
+            if got != want:
+                print(f"# column {number}: {got!r} is not {want!r}")
+                return False
+    return all(len(array) == len(rows) for array in arrays)
+
+
+def have_modules():
+    return all(importlib.util.find_spec(name) for name in ("numpy", "pyarrow"))
+
+
+def run_where_modules_are():
+    """Go on in build/venv, with what is missing installed there."""
+    folder = TOP / "build" / "venv"
+    python = folder / "bin" / "python"
+    if have_modules() or "GSTORE_IN_VENV" in os.environ:
+        return
+    os.environ["GSTORE_IN_VENV"] = "1"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    if not python.exists():
+        return
+    found = subprocess.run([python, "-c", "import numpy, pyarrow"],
+                           stderr=subprocess.DEVNULL).returncode == 0
+    if not found:
+        subprocess.run([python, "-m", "pip", "install", "-q", "numpy",
+                        "pyarrow"], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+    os.execv(python, [python, *sys.argv])
+
+
+def main():
+    programs = pathlib.Path(sys.argv[1] if len(sys.argv) > 1
+                            else TOP / "build" / "unit")
+    run_where_modules_are()
+    sys.path.insert(0, str(pathlib.Path(__file__).parent))
+    with tempfile.TemporaryDirectory() as folder:
+        for size in SIZES:
+            for pattern in range(NULL_PATTERNS):
+                if size > 60000 and pattern != 2:
+                    continue
+                what = f"{size} rows, NULL pattern {pattern}"
+                try:
+                    import numpy  # noqa: F401
+                except ImportError:
+                    skip(f"pgstrom: {what}", "there is no numpy")
+                else:
+                    data, rows = make(programs / "test_codec_pgstrom", folder,
+                                      size, pattern)
+                    ok(pgstrom_rows(data) == rows, f"pgstrom: {what}")
+                try:
+                    import pyarrow
+                except ImportError:
+                    skip(f"arrow: {what}", "there is no pyarrow")
+                    continue
+                for large in (0, 1)[:1 if size > 60000 else 2]:
+                    data, rows = make(programs / "test_codec_arrow", folder,
+                                      size, pattern, large)
+                    ok(arrow_rows_agree(pyarrow, data, rows),
+                       f"arrow: {what}{', large_text' * large}")
+    print(f"1..{tests}")
+    return failures > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
