@@ -65,6 +65,23 @@ unit: unit-programs
 
 -include $(shell find build/unit -name '*.d' 2>/dev/null)
 
+# The codecs' fuzz target; what it finds goes to test/fuzz/corpus once it is
+# mended (test_codec_corpus replays that).  make fuzz SECONDS=600
+SECONDS ?= 60
+FUZZ_WORK = build/fuzz-corpus
+
+build/fuzz_codec: test/fuzz/fuzz_codec.c test/unit/rows.c \
+		$(wildcard src/codec/*.[ch] cuda/*.h include/*.h)
+	@mkdir -p $(@D)
+	clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=undefined -Isrc -Iinclude -Icuda -Itest/unit \
+		-o $@ $(filter %.c,$^)
+
+fuzz: build/fuzz_codec
+	@mkdir -p $(FUZZ_WORK)
+	$< -max_total_time=$(SECONDS) -max_len=16384 -artifact_prefix=build/ \
+		$(FUZZ_WORK) test/fuzz/corpus
+
 # ---- tests with a server ----
 
 deps:
@@ -118,6 +135,6 @@ fresh:
 help:
 	@sed -n '3,11s/^#//p' Makefile
 
-.PHONY: cudasim unit unit-programs deps pgtree check check-regress \
+.PHONY: cudasim fuzz unit unit-programs deps pgtree check check-regress \
 	check-isolation check-tap layers format check-format quickstart \
 	quickstart-stop bench fresh help
