@@ -53,6 +53,7 @@ step "build with clang" build clang-objects COPT=-Werror
 step "layers" test/check_layers.sh
 step "layers are noticed" test/check_layers.sh --self-test
 step "map" test/check_map.sh
+step "headers for others" test/check_format_header.sh
 if test/format.sh here 2>/dev/null; then
 	step "format" build check-format
 else
