@@ -20,16 +20,17 @@ sub start_session
 {
 	my ($node, $query) = @_;
 	my $name = "gstore_session_" . ++$main::gstore_sessions;
-	my $session = { out => '', err => '', name => $name };
 	my $file = $node->basedir . "/$name.sql";
+	my $session = { said => $node->basedir . "/$name.out", name => $name };
 
-	# Input would only flow while somebody pumps.
+	# Pipes would only flow while somebody pumps: a session that has much to say
+	# would stop, with its locks, while another one is waited for.
 	append_to_file($file, $query);
 	local $ENV{PGAPPNAME} = $name;
 	$session->{run} = IPC::Run::start(
 		[ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose',
 			'-d', $node->connstr('postgres'), '-f', $file ],
-		'<', \undef, '>', \$session->{out}, '2>', \$session->{err},
+		'<', \undef, '>', $session->{said}, '2>&1',
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return $session;
 }
@@ -40,7 +41,7 @@ sub end_session
 	my ($session) = @_;
 
 	$session->{run}->finish;
-	return $session->{out} . $session->{err};
+	return slurp_file($session->{said});
 }
 
 # Wait until somebody stands at a fault point.
