@@ -38,6 +38,7 @@ int gstore_guc_chunk_size = 256 * 1024;
 char *gstore_guc_cuda_library = NULL;
 char *gstore_guc_fault = NULL;
 int gstore_guc_host_threads = 0;
+bool gstore_guc_enable_pushdown = true;
 bool gstore_guc_autocompact = true;
 bool gstore_preloaded = false;
 
@@ -96,6 +97,16 @@ define_session_settings(void)
 							&gstore_guc_chunk_size, 256 * 1024, 64,
 							2 * 1024 * 1024, PGC_USERSET, GUC_UNIT_KB,
 							NULL, NULL, NULL);
+	DefineCustomBoolVariable("gstore_fdw.enable_pushdown",
+							 "Evaluates conditions where the data is.",
+							 "Off leaves them all to PostgreSQL, row by row.",
+							 &gstore_guc_enable_pushdown, true, PGC_USERSET,
+							 GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("gstore_fdw.host_threads",
+							"Sets how many threads a query computes with on the CPU.",
+							"0 means as many as there are CPUs it may run on.",
+							&gstore_guc_host_threads, 0, 0, 256,
+							PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomStringVariable("gstore_fdw.debug_fault",
 							   "Makes something happen at named points of the code.",
 							   "For tests: a list of point:action[:count], where action is error, fatal, wait or kill.",

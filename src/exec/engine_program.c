@@ -64,6 +64,15 @@ gstore_opcode_argument(GstoreOpcode opcode, int argument)
 	return opcode_types[opcode].arguments[argument];
 }
 
+GstoreType
+gstore_opcode_result(GstoreOpcode opcode, GstoreType b)
+{
+	if (opcode >= GSTORE_OP_SELECT && opcode <= GSTORE_OP_CHOOSE)
+		return b;
+	return opcode > GSTORE_OP_CHOOSE ? (GstoreType) opcode_types[opcode].result
+									 : GSTORE_TYPE_BOOL;
+}
+
 GstoreProgramBuilder *
 gstore_program_begin(const GstoreAllocator *allocator)
 {
@@ -245,13 +254,13 @@ gstore_program_operator(GstoreProgramBuilder *builder, GstoreOpcode opcode,
 						uint16 a, uint16 b, uint16 c)
 {
 	GstoreInstruction instruction = {.opcode = (uint16) opcode, .a = a, .b = b, .c = c};
-	GstoreType type = GSTORE_TYPE_BOOL;
 
-	if (opcode >= GSTORE_OP_SELECT && opcode <= GSTORE_OP_CHOOSE)
-		type = gstore_program_type(builder, b);
-	else if (opcode > GSTORE_OP_CHOOSE)
-		type = (GstoreType) opcode_types[opcode].result;
-	return add_instruction(builder, instruction, type);
+	if (builder->failed)
+		return 0;
+	return add_instruction(builder, instruction,
+						   gstore_opcode_result(opcode,
+												gstore_program_type(builder,
+																	b)));
 }
 
 void

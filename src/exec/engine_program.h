@@ -45,5 +45,7 @@ extern GstoreProgram *gstore_program_finish(GstoreProgramBuilder *builder);
 /* Argument types of an operator, -1 for an operand it has not; of strict ones
  * only. */
 extern int gstore_opcode_argument(GstoreOpcode opcode, int argument);
+/* Result type of any operator whose operand b is of type b. */
+extern GstoreType gstore_opcode_result(GstoreOpcode opcode, GstoreType b);
 
 #endif

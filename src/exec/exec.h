@@ -1,0 +1,51 @@
+/*
+ * exec.h
+ *	  What fdw/ asks of the engine: which expressions it can compute, and to
+ *	  compute them.
+ *
+ * Planning asks supports for each expression, and only what it said yes to is
+ * given to compile when execution starts.  Both walk the same code, so they
+ * cannot disagree; what still may fail then (a program too long) is told by
+ * NULL, and the caller evaluates the expressions itself.
+ */
+#ifndef GSTORE_EXEC_H
+#define GSTORE_EXEC_H
+
+#include "nodes/execnodes.h"
+
+#include "exec/engine.h"
+#include "exec/engine_program.h"
+
+/* Can this be computed from columns of the relation varno, constants, and
+ * what stays the same during execution (parameters, stable functions)? */
+extern bool gstore_program_supports(Expr *expr, Index varno);
+
+/*
+ * A program whose filter is a list of expressions that are supported; what
+ * stays the same is evaluated now, in the current memory context, where the
+ * program is too.  NULL: it would be too long.
+ */
+extern GstoreProgram *gstore_program_compile_filter(List *quals, Index varno,
+													PlanState *parent);
+
+/* Attribute number of a program's column. */
+extern AttrNumber gstore_program_attnum(const GstoreProgram *program,
+										int column);
+
+/* The opcode that computes a function of PostgreSQL under a collation, or -1;
+ * *swapped: with its arguments the other way round. */
+extern int gstore_function_opcode(Oid function, Oid collation, bool *swapped);
+
+/* ---- run.c: the engine in a backend ---- */
+
+/* Threads a query of this backend may compute with. */
+extern int gstore_exec_threads(void);
+
+/* An engine that goes with the current memory context, or raises. */
+extern GstoreEngine *gstore_exec_engine(const GstoreProgram *program);
+
+/* Raise what an engine's call returned, unless it is OK. */
+extern void gstore_exec_check(GstoreEngine *engine, GstoreEngineStatus status,
+							  const char *relname);
+
+#endif
