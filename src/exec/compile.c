@@ -691,7 +691,7 @@ context_free(void *state, void *memory)
 
 static const GstoreAllocator context_allocator = {context_alloc,
 												  context_resize,
-												  context_free, NULL};
+												  context_free, NULL, NULL};
 
 bool
 gstore_program_supports(Expr *expr, Index varno)

@@ -46,7 +46,7 @@ plan_direct_modify(PlannerInfo *root, ModifyTable *plan, Index result_relation,
 	(void) root;
 	if (plan->operation != CMD_DELETE || plan->returningLists != NIL ||
 		scan == NULL || scan->scan.scanrelid != result_relation ||
-		scan->scan.plan.qual != NIL)
+		scan->scan.plan.qual != NIL || scan->fdw_recheck_quals != NIL)
 		return false;
 	scan->operation = CMD_DELETE;
 	scan->resultRelation = result_relation;

@@ -15,6 +15,7 @@
 
 #include "compat.h"
 #include "fdw/plan.h"
+#include "fdw/pushdown.h"
 #include "fdw/routine.h"
 #include "store/estimate.h"
 
@@ -83,15 +84,20 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 		 ForeignPath *best_path, List *tlist, List *scan_clauses,
 		 Plan *outer_plan)
 {
-	List *clauses = extract_actual_clauses(scan_clauses, false);
+	List *local;
+	List *pushed = gstore_pushdown_split(baserel, scan_clauses, &local);
 	bool row_address;
-	List *columns = used_columns(baserel, clauses, &row_address);
+	List *output = used_columns(baserel, local, &row_address);
+	List *columns = used_columns(baserel,
+								 list_concat_copy(local, pushed),
+								 &row_address);
 
 	(void) root;
 	(void) best_path;
-	return make_foreignscan(tlist, clauses, baserel->relid, NIL,
-							list_make2(columns, makeBoolean(row_address)),
-							NIL, NIL, outer_plan);
+	return make_foreignscan(tlist, local, baserel->relid, NIL,
+							list_make3(columns, makeBoolean(row_address),
+									   output),
+							NIL, pushed, outer_plan);
 }
 
 void

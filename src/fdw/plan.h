@@ -9,7 +9,9 @@
 typedef enum GstoreScanPrivate
 {
 	GSTORE_SCAN_COLUMNS,	/* integer List of attribute numbers to read */
-	GSTORE_SCAN_ROW_ADDRESS /* Boolean: is the ctid wanted? */
+	GSTORE_SCAN_ROW_ADDRESS, /* Boolean: is the ctid wanted? */
+	GSTORE_SCAN_OUTPUT		 /* integer List: of the columns, those that are
+							  * not only for pushed conditions */
 } GstoreScanPrivate;
 
 #endif

@@ -19,6 +19,7 @@
 #include "compat.h"
 #include "fdw/columns.h"
 #include "fdw/plan.h"
+#include "fdw/pushdown.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
 #include "fdw/statement.h"
@@ -36,6 +37,8 @@ typedef struct GstoreScanState
 	bool row_address; /* fill in the ctid */
 	int ncolumns;
 	AttrNumber *attnums; /* [ncolumns] */
+	bool *for_filter;	 /* [ncolumns] read only by pushed conditions */
+	GstorePushdown *pushdown; /* NULL: nothing is pushed */
 
 	GstoreSeenSet *set; /* NULL until the first row is asked for */
 	GstoreWindowScan *windows;
@@ -43,6 +46,9 @@ typedef struct GstoreScanState
 	uint64 row;			  /* next row of the window */
 	uint64 batch_first;	  /* rows of the window that are decoded */
 	uint64 batch_end;
+	const uint8 *pass;	  /* bitmap of the batch, where conditions are pushed */
+	const uint8 *recheck; /* of them, PostgreSQL must decide */
+	bool filter_decoded;  /* the columns for_filter are decoded too */
 	Datum **values; /* [ncolumns][GSTORE_BATCH_ROWS] */
 	bool **nulls;
 	GstoreAllocator allocator;
@@ -58,6 +64,7 @@ begin_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	List *columns = list_nth(plan->fdw_private, GSTORE_SCAN_COLUMNS);
+	List *output = list_nth(plan->fdw_private, GSTORE_SCAN_OUTPUT);
 	GstoreScanState *state = palloc0(sizeof(GstoreScanState));
 	ListCell *cell;
 
@@ -67,6 +74,7 @@ begin_scan(ForeignScanState *node, int eflags)
 										  GSTORE_SCAN_ROW_ADDRESS));
 	state->attnums = palloc(Max(1, list_length(columns)) *
 							sizeof(AttrNumber));
+	state->for_filter = palloc0(Max(1, list_length(columns)) * sizeof(bool));
 	foreach(cell, columns)
 	{
 		AttrNumber attnum = lfirst_int(cell);
@@ -74,7 +82,11 @@ begin_scan(ForeignScanState *node, int eflags)
 		if (!TupleDescAttr(RelationGetDescr(state->relation),
 						   attnum - 1)
 				 ->attisdropped)
+		{
+			state->for_filter[state->ncolumns] =
+				!list_member_int(output, attnum);
 			state->attnums[state->ncolumns++] = attnum;
+		}
 	}
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
@@ -126,6 +138,9 @@ take_set(ForeignScanState *node)
 	state->windows = gstore_windows_begin(state->set, state->target,
 										  state->attnums, state->ncolumns);
 	allocate_batch(state);
+	state->pushdown = gstore_pushdown_begin(node, state->attnums,
+											state->ncolumns,
+											state->target->relname);
 
 	/* What is not read is NULL, once and for all. */
 	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
@@ -166,47 +181,25 @@ find_text_forms(GstoreScanState *state)
 	}
 }
 
-/* Texts of the row in the slot become values; in the tuple's memory. */
+/* Decode the columns of the batch that only pushed conditions need, or the
+ * others. */
 static void
-read_text_forms(GstoreScanState *state, TupleTableSlot *slot)
+decode_batch(GstoreScanState *state, bool for_filter)
 {
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		int to = state->attnums[i] - 1;
-
-		if (is_text_form(state->window, i) && !slot->tts_isnull[to])
-			slot->tts_values[to] =
-				gstore_text_form_input(state->forms[i], slot->tts_values[to]);
-	}
-}
-
-/* Decode the next batch of the window, or of the next one; false at the end. */
-static bool
-next_batch(GstoreScanState *state)
-{
-	GstoreCodecError error;
 	GstoreWindow *window = state->window;
-	uint64 count;
+	uint64 count = state->batch_end - state->batch_first;
+	GstoreCodecError error;
 
-	if (window == NULL || state->batch_end >= window->rows)
-	{
-		CHECK_FOR_INTERRUPTS();
-		window = state->window = gstore_windows_next(state->windows);
-		if (window == NULL)
-			return false;
-		state->batch_end = 0;
-		find_text_forms(state);
-	}
-
-	state->row = state->batch_first = state->batch_end;
-	count = Min(GSTORE_BATCH_ROWS, window->rows - state->batch_first);
 	for (int i = 0; i < state->ncolumns; i++)
 	{
-		GstoreCodecStatus status =
-			window->codec->decode(&window->columns[i], state->batch_first,
-								  count, state->values[i], state->nulls[i],
-								  &state->scratch[i], &error);
+		GstoreCodecStatus status;
 
+		if (state->for_filter[i] != for_filter)
+			continue;
+		status = window->codec->decode(&window->columns[i],
+									   state->batch_first, count,
+									   state->values[i], state->nulls[i],
+									   &state->scratch[i], &error);
 		if (unlikely(status != GSTORE_CODEC_OK))
 		{
 			error.column = state->attnums[i] - 1;
@@ -214,7 +207,36 @@ next_batch(GstoreScanState *state)
 							   state->target->schema);
 		}
 	}
-	state->batch_end = state->batch_first + count;
+}
+
+/* Decode the next batch of which rows may pass, of this window or a later one;
+ * false at the end. */
+static bool
+next_batch(GstoreScanState *state)
+{
+	GstoreWindow *window = state->window;
+
+	do
+	{
+		if (window == NULL || state->batch_end >= window->rows)
+		{
+			CHECK_FOR_INTERRUPTS();
+			window = state->window = gstore_windows_next(state->windows);
+			if (window == NULL)
+				return false;
+			state->batch_end = 0;
+			find_text_forms(state);
+		}
+		state->row = state->batch_first = state->batch_end;
+		state->batch_end = Min(state->batch_first + GSTORE_BATCH_ROWS,
+							   window->rows);
+	} while (state->pushdown != NULL &&
+			 !gstore_pushdown_batch(state->pushdown, window,
+									state->batch_first,
+									state->batch_end - state->batch_first,
+									&state->pass, &state->recheck));
+	decode_batch(state, false);
+	state->filter_decoded = false;
 	return true;
 }
 
@@ -225,6 +247,54 @@ is_hidden(const GstoreWindow *window, uint64 row)
 	uint64 bit = window->first + row;
 
 	return hidden != NULL && (hidden[bit / 8] & (1 << (bit % 8))) != 0;
+}
+
+static inline bool
+has_bit(const uint8 *bitmap, uint64 bit)
+{
+	return (bitmap[bit / 8] & (1 << (bit % 8))) != 0;
+}
+
+/* Put a row's values into the slot; what is kept as text becomes a value, in
+ * the tuple's memory. */
+static inline void
+fill_slot(GstoreScanState *state, TupleTableSlot *slot, uint64 row,
+		  bool with_filter)
+{
+	uint64 from = row - state->batch_first;
+
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		int to = state->attnums[i] - 1;
+
+		if (state->for_filter[i] && !with_filter)
+			continue;
+		slot->tts_values[to] = state->values[i][from];
+		slot->tts_isnull[to] = state->nulls[i][from];
+		if (unlikely(state->any_text) && is_text_form(state->window, i) &&
+			!slot->tts_isnull[to])
+			slot->tts_values[to] =
+				gstore_text_form_input(state->forms[i], slot->tts_values[to]);
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+/* Does PostgreSQL let a row pass that the engine could not decide on? */
+static bool
+passes_recheck(GstoreScanState *state, TupleTableSlot *slot, uint64 row)
+{
+	bool passes;
+
+	gstore_pushdown_forget_row(state->pushdown);
+	if (!state->filter_decoded)
+	{
+		decode_batch(state, true);
+		state->filter_decoded = true;
+	}
+	fill_slot(state, slot, row, true);
+	passes = gstore_pushdown_recheck(state->pushdown, slot);
+	ExecClearTuple(slot);
+	return passes;
 }
 
 static TupleTableSlot *
@@ -238,26 +308,25 @@ iterate_scan(ForeignScanState *node)
 		take_set(node);
 
 	ExecClearTuple(slot);
-	do
+	for (;;)
 	{
 		if (unlikely(state->window == NULL ||
 					 state->row >= state->batch_end) &&
 			!next_batch(state))
 			return slot;
 		row = state->row++;
-	} while (is_hidden(state->window, row));
-
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		int to = state->attnums[i] - 1;
-		uint64 from = row - state->batch_first;
-
-		slot->tts_values[to] = state->values[i][from];
-		slot->tts_isnull[to] = state->nulls[i][from];
+		if (state->pushdown != NULL &&
+			!has_bit(state->pass, row - state->batch_first))
+			continue;
+		if (is_hidden(state->window, row))
+			continue;
+		if (state->pushdown == NULL ||
+			!has_bit(state->recheck, row - state->batch_first) ||
+			passes_recheck(state, slot, row))
+			break;
 	}
-	if (unlikely(state->any_text))
-		read_text_forms(state, slot);
-	ExecStoreVirtualTuple(slot);
+
+	fill_slot(state, slot, row, false);
 	if (state->row_address)
 		gstore_row_address_to_tid(state->window->seen->chunk->first_row +
 									  state->window->first + row,
@@ -272,6 +341,8 @@ rescan(ForeignScanState *node)
 
 	if (state->windows != NULL)
 		gstore_windows_rewind(state->windows);
+	if (state->pushdown != NULL)
+		gstore_pushdown_rescan(state->pushdown);
 	state->window = NULL;
 	state->row = state->batch_end = 0;
 }
@@ -300,6 +371,7 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 	GstoreTable *table = gstore_table_find(RelationGetRelid(state->relation));
 	GstoreTableSize size = gstore_table_size(table);
 
+	gstore_pushdown_explain(node, state->pushdown, es);
 	ExplainPropertyInteger("Device", NULL,
 						   gstore_target(state->relation)->pinning, es);
 	ExplainPropertyInteger("Chunks", NULL, size.chunks, es);
