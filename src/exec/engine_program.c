@@ -212,7 +212,7 @@ gstore_program_constant(GstoreProgramBuilder *builder, GstoreType type,
 	uint32 bytes = gstore_type_bytes(type);
 	const GstoreText *text = value;
 	GstoreRegister *reg;
-	uint8 *to;
+	uint8 *to = NULL;
 
 	if (builder->failed)
 		return 0;
@@ -227,11 +227,15 @@ gstore_program_constant(GstoreProgramBuilder *builder, GstoreType type,
 		}
 		bytes = (uint32) (sizeof(uint32) + text->length);
 	}
-	to = extend(builder, CONSTANTS,
-				at - builder->parts[CONSTANTS].bytes + bytes);
-	if (to == NULL)
-		return 0;
-	to = builder->parts[CONSTANTS].data + at;
+	/* NULL and errors take no bytes */
+	if (bytes > 0)
+	{
+		to = extend(builder, CONSTANTS,
+					at - builder->parts[CONSTANTS].bytes + bytes);
+		if (to == NULL)
+			return 0;
+		to = builder->parts[CONSTANTS].data + at;
+	}
 	if (bytes > 0 && type == GSTORE_TYPE_TEXT)
 	{
 		uint32 length = (uint32) text->length;

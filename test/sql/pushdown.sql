@@ -1,6 +1,4 @@
 -- Conditions evaluated where the data is: the same rows as a heap twin gives.
-CREATE EXTENSION gstore_fdw;
-CREATE SERVER gstore FOREIGN DATA WRAPPER gstore_fdw;
 CREATE TABLE twin (id int, i2 int2, i4 int4, i8 int8, f4 float4, f8 float8,
 				   n numeric(15,2), free numeric, b bool, d date,
 				   ts timestamp, tz timestamptz, t text, v varchar(20),
@@ -9,7 +7,7 @@ CREATE FOREIGN TABLE mine (id int, i2 int2, i4 int4, i8 int8, f4 float4,
 						   f8 float8, n numeric(15,2), free numeric, b bool,
 						   d date, ts timestamp, tz timestamptz, t text,
 						   v varchar(20), c char(5))
-	SERVER gstore;
+	SERVER gstore_fdw;
 INSERT INTO twin
 SELECT g, g % 100 - 50, g % 1000 - 500, g::int8 * 1000000007 - 2000000000000,
 	   (g % 300) / 4.0 - 20, g / 8.0 - 100, (g % 5000) / 100.0 - 20,
@@ -111,8 +109,8 @@ RESET plan_cache_mode;
 SELECT g, (SELECT count(*) FROM mine WHERE i4 = g AND id > 0) AS mine,
 	   (SELECT count(*) FROM twin WHERE i4 = g AND id > 0) AS twin
 FROM generate_series(1, 5) g;
-SELECT count(*) FROM mine WHERE i4 = (SELECT max(i2) FROM mine WHERE f8 < 1000);
-SELECT count(*) FROM twin WHERE i4 = (SELECT max(i2) FROM twin WHERE f8 < 1000);
+SELECT count(*) FROM mine WHERE i4 = (SELECT max(i2) FROM mine WHERE i4 < 20);
+SELECT count(*) FROM twin WHERE i4 = (SELECT max(i2) FROM twin WHERE i4 < 20);
 SELECT id FROM mine WHERE i4 > 0 ORDER BY id LIMIT 1;
 
 -- Targets of changes
@@ -126,7 +124,7 @@ ROLLBACK;
 
 -- Arrow tables give the same answers
 CREATE FOREIGN TABLE arrow (id int, i4 int4, t text)
-	SERVER gstore OPTIONS (format 'arrow');
+	SERVER gstore_fdw OPTIONS (format 'arrow');
 INSERT INTO arrow SELECT id, i4, t FROM mine;
 SELECT count(*) FROM arrow WHERE i4 = 7 AND t LIKE 'text%';
 SELECT count(*) FROM mine WHERE i4 = 7 AND t LIKE 'text%';
@@ -153,5 +151,4 @@ DROP VIEW barrier;
 DROP FUNCTION seen;
 DROP FOREIGN TABLE mine, arrow;
 DROP TABLE twin;
-DROP SERVER gstore;
-DROP EXTENSION gstore_fdw;
+DROP FUNCTION compare;

@@ -442,6 +442,35 @@ test_groups(int threads)
 	free(program);
 }
 
+/* A constant that has no value is not mistaken for a column. */
+static void
+test_empty_constant(void)
+{
+	GstoreEngineOptions options = {.threads = 1};
+	GstoreProgramBuilder *b = gstore_program_begin(&gstore_malloc_allocator);
+	GstoreEngineInput input = all_rows();
+	uint16 column = gstore_program_column(b, 1, GSTORE_TYPE_INT4);
+	uint16 null = gstore_program_constant(b, GSTORE_TYPE_INT4,
+										  GSTORE_STATE_NULL, NULL);
+	uint8 pass[GSTORE_VECTOR_ROWS / 8];
+	uint8 recheck[GSTORE_VECTOR_ROWS / 8];
+	GstoreProgram *program;
+	GstoreEngine *engine;
+	uint8 any = 0;
+
+	gstore_program_filter(b, gstore_program_operator(b, GSTORE_OP_INT4_EQ,
+													 column, null, 0));
+	program = gstore_program_finish(b);
+	gstore_program_end(b);
+	engine = gstore_engine_create(program, &options);
+	gstore_engine_filter(engine, &input, 0, GSTORE_VECTOR_ROWS, pass, recheck);
+	for (size_t i = 0; i < sizeof(pass); i++)
+		any |= pass[i] | recheck[i];
+	OK(column != null && any == 0, "nothing equals a NULL constant");
+	gstore_engine_destroy(engine);
+	free(program);
+}
+
 static bool
 stop_at_once(void *state)
 {
@@ -523,6 +552,7 @@ main(void)
 	test_filter(3);
 	test_groups(1);
 	test_groups(3);
+	test_empty_constant();
 	test_ends();
 	printf("1..%d\n", ntests);
 	return nfailed > 0;
