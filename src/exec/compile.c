@@ -43,8 +43,8 @@ typedef struct Compiler
 {
 	GstoreProgramBuilder *builder; /* NULL: only see whether it could */
 	Index varno;
-	PlanState *parent;			/* evaluates what stays the same */
-	const Operand *case_value;	/* of the CASE around */
+	PlanState *parent;		   /* evaluates what stays the same */
+	const Operand *case_value; /* of the CASE around */
 	int emitted;
 } Compiler;
 

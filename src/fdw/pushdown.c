@@ -37,7 +37,7 @@ struct GstorePushdown
 	GstoreColumnView *columns; /* in the program's order */
 	uint64 slice_rows;		   /* size of the next slice */
 	const GstoreWindow *window;
-	uint64 slice_first;	 /* rows [slice_first, slice_end) are filtered */
+	uint64 slice_first; /* rows [slice_first, slice_end) are filtered */
 	uint64 slice_end;
 	uint64 room; /* rows the bitmaps have room for */
 	uint8 *pass;

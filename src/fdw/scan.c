@@ -36,8 +36,8 @@ typedef struct GstoreScanState
 	bool is_target;	  /* the statement changes or locks it */
 	bool row_address; /* fill in the ctid */
 	int ncolumns;
-	AttrNumber *attnums; /* [ncolumns] */
-	bool *for_filter;	 /* [ncolumns] read only by pushed conditions */
+	AttrNumber *attnums;	  /* [ncolumns] */
+	bool *for_filter;		  /* [ncolumns] read only by pushed conditions */
 	GstorePushdown *pushdown; /* NULL: nothing is pushed */
 
 	GstoreSeenSet *set; /* NULL until the first row is asked for */
@@ -49,7 +49,7 @@ typedef struct GstoreScanState
 	const uint8 *pass;	  /* bitmap of the batch, where conditions are pushed */
 	const uint8 *recheck; /* of them, PostgreSQL must decide */
 	bool filter_decoded;  /* the columns for_filter are decoded too */
-	Datum **values; /* [ncolumns][GSTORE_BATCH_ROWS] */
+	Datum **values;		  /* [ncolumns][GSTORE_BATCH_ROWS] */
 	bool **nulls;
 	GstoreAllocator allocator;
 	GstoreScratch *scratch; /* [ncolumns] */
