@@ -88,6 +88,14 @@ check_options(Oid relid, Form_pg_attribute attribute)
 		refuse_option(attribute, "compression",
 					  "Its type has a fixed length.",
 					  "Only columns of variable length can be compressed.");
+	/* Functions of types that are never toasted (oidvector) take their
+	 * arguments as they are. */
+	if (attribute->attlen == -1 &&
+		get_typstorage(attribute->atttypid) == TYPSTORAGE_PLAIN &&
+		options.compression != GSTORE_COMPRESSION_NONE)
+		refuse_option(attribute, "compression",
+					  "Its type does not allow compressed values.",
+					  "Drop the option.");
 	if (options.bool_byte && type != BOOLOID)
 		refuse_option(attribute, "bool", "Its type is not boolean.",
 					  "Drop the option.");
