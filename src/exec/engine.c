@@ -2,8 +2,8 @@
  * engine.c
  *	  The threads of the CPU engine, and how they share the rows of an input.
  *
- * Threads are made once per engine, with all signals blocked, and sleep
- * between calls.  A call publishes a task; threads, the caller's among them,
+ * Threads are made when an input is large enough to share, with all signals
+ * blocked, and sleep between calls.  A call publishes a task; threads, the caller's among them,
  * take morsels of it off one counter until it is empty or somebody failed.
  * Only the caller's thread polls for cancellation: between its morsels, and
  * while it waits for the others' last ones.  Includes no PostgreSQL header.
@@ -44,6 +44,7 @@ struct GstoreEngine
 	GstoreEngineOptions options;
 	int nworkers;
 	int nthreads; /* workers with a thread of their own: all but 0 */
+	bool started; /* the other workers than 0 were made */
 	Worker *workers;
 	Task task;
 	atomic_uint_fast64_t next; /* row of the task nobody has taken */
@@ -280,6 +281,56 @@ thread_main(void *argument)
 	return NULL;
 }
 
+static void
+stop_worker(Worker *worker)
+{
+	gstore_machine_free(&worker->machine);
+	gstore_groups_destroy(worker->groups);
+	worker->groups = NULL;
+}
+
+static bool
+init_worker(GstoreEngine *engine, Worker *worker)
+{
+	worker->engine = engine;
+	if (engine->program->is_aggregate)
+	{
+		worker->groups = gstore_groups_create(engine->program,
+											  engine->options.memory_limit /
+												  engine->options.threads);
+		if (worker->groups == NULL)
+			return false;
+	}
+	return gstore_machine_init(&worker->machine, engine->program);
+}
+
+/* Threads that cannot be had are done without: the caller's always works.
+ * Called when there is work for them: a small input is done sooner alone. */
+static void
+start_threads(GstoreEngine *engine)
+{
+	sigset_t all;
+	sigset_t old;
+
+	engine->started = true;
+	while (engine->nworkers < engine->options.threads)
+		if (!init_worker(engine, &engine->workers[engine->nworkers++]))
+		{
+			engine->nworkers--;
+			stop_worker(&engine->workers[engine->nworkers]);
+			break;
+		}
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	while (engine->nthreads + 1 < engine->nworkers &&
+		   pthread_create(&engine->workers[engine->nthreads + 1].thread, NULL,
+						  thread_main,
+						  &engine->workers[engine->nthreads + 1]) == 0)
+		engine->nthreads++;
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+}
+
 /* Let the threads work on the task, work too, and wait for all. */
 static GstoreEngineStatus
 run_round(GstoreEngine *engine)
@@ -288,6 +339,8 @@ run_round(GstoreEngine *engine)
 	if (atomic_load(&engine->failed) != GSTORE_ENGINE_OK)
 		return (GstoreEngineStatus) atomic_load(&engine->failed);
 	atomic_store(&engine->next, 0);
+	if (engine->task.count > MORSEL_ROWS && !engine->started)
+		start_threads(engine);
 	if (engine->nthreads > 0 && engine->task.count > MORSEL_ROWS)
 	{
 		pthread_mutex_lock(&engine->lock);
@@ -319,38 +372,6 @@ run_round(GstoreEngine *engine)
 	return (GstoreEngineStatus) atomic_load(&engine->failed);
 }
 
-static bool
-init_worker(GstoreEngine *engine, Worker *worker)
-{
-	worker->engine = engine;
-	if (engine->program->is_aggregate)
-	{
-		worker->groups = gstore_groups_create(engine->program,
-											  engine->options.memory_limit /
-												  engine->options.threads);
-		if (worker->groups == NULL)
-			return false;
-	}
-	return gstore_machine_init(&worker->machine, engine->program);
-}
-
-/* Threads that cannot be had are done without: the caller's always works. */
-static void
-start_threads(GstoreEngine *engine)
-{
-	sigset_t all;
-	sigset_t old;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	while (engine->nthreads + 1 < engine->nworkers &&
-		   pthread_create(&engine->workers[engine->nthreads + 1].thread, NULL,
-						  thread_main,
-						  &engine->workers[engine->nthreads + 1]) == 0)
-		engine->nthreads++;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-}
-
 GstoreEngine *
 gstore_engine_create(const GstoreProgram *program,
 					 const GstoreEngineOptions *options)
@@ -366,22 +387,12 @@ gstore_engine_create(const GstoreProgram *program,
 	pthread_cond_init(&engine->wake, NULL);
 	pthread_cond_init(&engine->done, NULL);
 	engine->workers = calloc(engine->options.threads, sizeof(Worker));
-	while (engine->workers != NULL &&
-		   engine->nworkers < engine->options.threads)
-	{
-		/* counted first: destroy frees what was got */
-		if (!init_worker(engine, &engine->workers[engine->nworkers++]))
-		{
-			gstore_engine_destroy(engine);
-			return NULL;
-		}
-	}
-	if (engine->workers == NULL)
+	if (engine->workers == NULL ||
+		!init_worker(engine, &engine->workers[engine->nworkers++]))
 	{
 		gstore_engine_destroy(engine);
 		return NULL;
 	}
-	start_threads(engine);
 	return engine;
 }
 
@@ -396,11 +407,8 @@ gstore_engine_destroy(GstoreEngine *engine)
 	pthread_mutex_unlock(&engine->lock);
 	for (int i = 1; i <= engine->nthreads; i++)
 		pthread_join(engine->workers[i].thread, NULL);
-	for (int i = 0; i < engine->nworkers; i++)
-	{
-		gstore_machine_free(&engine->workers[i].machine);
-		gstore_groups_destroy(engine->workers[i].groups);
-	}
+	for (int i = 0; engine->workers != NULL && i < engine->nworkers; i++)
+		stop_worker(&engine->workers[i]);
 	pthread_mutex_destroy(&engine->lock);
 	pthread_cond_destroy(&engine->wake);
 	pthread_cond_destroy(&engine->done);
