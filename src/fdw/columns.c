@@ -32,8 +32,12 @@ composite_fingerprint(Oid type, int32 typmod)
 {
 	TupleDesc desc = lookup_rowtype_tupdesc(type, typmod);
 	uint64 print = type;
+	int natts = desc->natts;
 
-	for (int i = 0; i < desc->natts; i++)
+	/* Attributes that came and went again leave older values as they are. */
+	while (natts > 0 && TupleDescAttr(desc, natts - 1)->attisdropped)
+		natts--;
+	for (int i = 0; i < natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 

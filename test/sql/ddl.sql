@@ -1,0 +1,115 @@
+-- DDL over filled tables: what works, what is refused, and that rows are
+-- never misread.
+CREATE FOREIGN TABLE t (a int, b text NOT NULL DEFAULT 'b', c numeric) SERVER gstore_fdw;
+INSERT INTO t VALUES (1, 'one', 1.5), (2, 'two', NULL);
+
+\echo -- columns come, go and change their names
+ALTER FOREIGN TABLE t ADD d int, ADD e text;
+SELECT * FROM t ORDER BY a;
+INSERT INTO t VALUES (3, 'three', 3.5, 30, 'e');
+ALTER FOREIGN TABLE t DROP c;
+ALTER FOREIGN TABLE t RENAME e TO renamed;
+SELECT * FROM t ORDER BY a;
+ALTER FOREIGN TABLE t ADD c text;
+UPDATE t SET c = 'new' WHERE a > 1;
+SELECT * FROM t ORDER BY a;
+
+\echo -- NOT NULL and DEFAULT
+ALTER FOREIGN TABLE t ALTER b DROP NOT NULL, ALTER b DROP DEFAULT;
+INSERT INTO t (a) VALUES (4);
+ALTER FOREIGN TABLE t ALTER a SET NOT NULL, ALTER a SET DEFAULT 7;
+INSERT INTO t (b) VALUES ('defaulted');
+INSERT INTO t (a) VALUES (NULL);
+SELECT a, b FROM t ORDER BY a;
+
+\echo -- a type, over rows and over none
+ALTER FOREIGN TABLE t ALTER a TYPE bigint;
+SELECT sum(a) FROM t;
+BEGIN;
+TRUNCATE t;
+ALTER FOREIGN TABLE t ALTER a TYPE bigint;
+INSERT INTO t (a) VALUES (5000000000);
+SELECT a FROM t;
+ROLLBACK;
+SELECT sum(a) FROM t;
+TRUNCATE t;
+ALTER FOREIGN TABLE t ALTER a TYPE bigint;
+INSERT INTO t (a) VALUES (5000000000);
+SELECT a FROM t;
+DROP FOREIGN TABLE t;
+
+\echo -- a composite type that is altered underneath
+CREATE TYPE pair AS (x int, y text);
+CREATE FOREIGN TABLE t (k int, p pair) SERVER gstore_fdw;
+INSERT INTO t VALUES (1, '(1,one)');
+ALTER TYPE pair ALTER ATTRIBUTE x TYPE text;
+SELECT * FROM t;
+SELECT k FROM t;
+ALTER TYPE pair ALTER ATTRIBUTE x TYPE int;
+SELECT * FROM t;
+\echo -- an attribute that came and went again leaves rows readable
+ALTER TYPE pair ADD ATTRIBUTE z int;
+SELECT * FROM t;
+ALTER TYPE pair DROP ATTRIBUTE z;
+SELECT * FROM t;
+DROP FOREIGN TABLE t;
+DROP TYPE pair;
+
+\echo -- inheritance, views, security barriers
+CREATE TABLE parent (k int, w text);
+CREATE FOREIGN TABLE child (extra int) INHERITS (parent) SERVER gstore_fdw;
+INSERT INTO parent VALUES (1, 'heap');
+INSERT INTO child VALUES (2, 'gstore', 20), (3, 'gstore', 30);
+SELECT tableoid::regclass, * FROM parent ORDER BY k;
+UPDATE parent SET w = w || '!' WHERE k > 1;
+DELETE FROM parent WHERE k = 3;
+ALTER TABLE parent ADD later int;
+SELECT * FROM child;
+CREATE VIEW simple AS SELECT k, w FROM child WHERE k < 10 WITH CHECK OPTION;
+INSERT INTO simple VALUES (4, 'by view') RETURNING *;
+INSERT INTO simple VALUES (40, 'refused');
+CREATE FUNCTION tell(text) RETURNS bool LANGUAGE plpgsql COST 0.0001 AS $$
+BEGIN
+	RAISE NOTICE 'saw %', $1;
+	RETURN true;
+END $$;
+CREATE VIEW barrier WITH (security_barrier) AS SELECT * FROM child WHERE k = 2;
+SELECT k FROM barrier WHERE tell(w);
+UPDATE barrier SET w = 'changed';
+SELECT k, w FROM child ORDER BY k;
+DROP TABLE parent CASCADE;
+DROP FUNCTION tell;
+
+\echo -- partitions
+CREATE TABLE whole (k int, w text) PARTITION BY RANGE (k);
+CREATE FOREIGN TABLE low PARTITION OF whole FOR VALUES FROM (0) TO (10) SERVER gstore_fdw;
+CREATE TABLE high PARTITION OF whole FOR VALUES FROM (10) TO (20);
+CREATE FOREIGN TABLE more (k int, w text) SERVER gstore_fdw;
+INSERT INTO whole SELECT i, 'r' || i FROM generate_series(0, 19) i;
+COPY whole FROM STDIN;
+5	copied
+15	copied
+\.
+INSERT INTO low VALUES (10, 'refused');
+UPDATE whole SET k = 1 WHERE k = 0;
+UPDATE whole SET k = 11 WHERE k = 1;
+INSERT INTO more VALUES (25, 'attached');
+ALTER TABLE whole ATTACH PARTITION more FOR VALUES FROM (20) TO (30);
+SELECT tableoid::regclass, count(*), sum(k) FROM whole GROUP BY 1 ORDER BY 1;
+ALTER TABLE whole DETACH PARTITION more;
+INSERT INTO more VALUES (99, 'free');
+SELECT count(*) FROM more;
+DROP FOREIGN TABLE more;
+DROP TABLE whole;
+
+\echo -- ON CONFLICT DO NOTHING; what PostgreSQL allows for foreign tables
+CREATE FOREIGN TABLE t (k int) SERVER gstore_fdw;
+INSERT INTO t VALUES (1) ON CONFLICT DO NOTHING;
+INSERT INTO t VALUES (1) ON CONFLICT (k) DO NOTHING;
+
+\echo -- ANALYZE and exact counts
+INSERT INTO t SELECT i % 10 FROM generate_series(2, 1000) i;
+ANALYZE t;
+SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
+SELECT n_distinct, null_frac FROM pg_stats WHERE tablename = 't';
+DROP FOREIGN TABLE t;
