@@ -88,12 +88,12 @@ sub keeper_pid
 	return $pid;
 }
 
-# wait_for(what, condition): until the condition is true, at most 20 s.
+# wait_for(what, condition): until the condition is true, at most a minute.
 sub wait_for
 {
 	my ($what, $condition) = @_;
 
-	for (my $i = 0; $i < 200; $i++)
+	for (my $i = 0; $i < 600; $i++)
 	{
 		return 1 if $condition->();
 		select(undef, undef, undef, 0.1);
