@@ -12,15 +12,15 @@ typedef enum GstoreDeviceChoice
 	GSTORE_CHOOSE_CUDA
 } GstoreDeviceChoice;
 
-extern int gstore_guc_device;		  /* GstoreDeviceChoice; postmaster */
-extern int gstore_guc_host_memory;	  /* MB, 0: computed; postmaster */
-extern int gstore_guc_staging_memory; /* MB, cuda only; postmaster */
-extern int gstore_guc_device_memory;  /* MB each GPU may hold, 0: all;
+extern int gstore_guc_device;			/* GstoreDeviceChoice; postmaster */
+extern int gstore_guc_host_memory;		/* MB, 0: computed; postmaster */
+extern int gstore_guc_staging_memory;	/* MB, cuda only; postmaster */
+extern int gstore_guc_device_memory;	/* MB each GPU may hold, 0: all;
 										 * postmaster */
-extern int gstore_guc_chunk_size;	  /* kB; user */
-extern char *gstore_guc_cuda_library; /* postmaster */
-extern char *gstore_guc_fault;		  /* superuser, for tests: see fault.h */
-extern int gstore_guc_host_threads;	  /* user; 0: one per CPU */
+extern int gstore_guc_chunk_size;		/* kB; user */
+extern char *gstore_guc_cuda_library;	/* postmaster */
+extern char *gstore_guc_fault;			/* superuser, for tests: see fault.h */
+extern int gstore_guc_host_threads;		/* user; 0: one per CPU */
 extern bool gstore_guc_enable_pushdown; /* user */
 
 extern bool gstore_guc_autocompact; /* sighup */

@@ -8,7 +8,7 @@
 /* Indexes of ForeignScan.fdw_private. */
 typedef enum GstoreScanPrivate
 {
-	GSTORE_SCAN_COLUMNS,	/* integer List of attribute numbers to read */
+	GSTORE_SCAN_COLUMNS,	 /* integer List of attribute numbers to read */
 	GSTORE_SCAN_ROW_ADDRESS, /* Boolean: is the ctid wanted? */
 	GSTORE_SCAN_OUTPUT		 /* integer List: of the columns, those that are
 							  * not only for pushed conditions */
