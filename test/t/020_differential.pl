@@ -360,13 +360,7 @@ my $watcher = start_session($node, join("\n", map {
 	"BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT compare('watch first');"
 	  . " SELECT pg_sleep(0.5); SELECT compare('watch second'); SELECT pg_sleep(0.5); SELECT compare('watch third'); COMMIT;" } 1 .. 3));
 
-# All of them have much to say, and stop if nobody listens.
 push @running, $watcher;
-while (my @open = grep { $_->{run}->pumpable } @running)
-{
-	$_->{run}->pump_nb foreach @open;
-	select(undef, undef, undef, 0.02);
-}
 my @said = map { end_session($_) } @running;
 my $all = join('', @said);
 my @states = sort $all =~ /ERROR:  (\w{5}):/g;
