@@ -42,10 +42,15 @@ DROP FOREIGN TABLE t;
 CREATE TYPE pair AS (x int, y text);
 CREATE FOREIGN TABLE t (k int, p pair) SERVER gstore_fdw;
 INSERT INTO t VALUES (1, '(1,one)');
-ALTER TYPE pair ALTER ATTRIBUTE x TYPE text;
-SELECT * FROM t;
-SELECT k FROM t;
-ALTER TYPE pair ALTER ATTRIBUTE x TYPE int;
+-- some minor releases of the server refuse it, others leave it to us
+DO $$
+BEGIN
+	ALTER TYPE pair ALTER ATTRIBUTE x TYPE text;
+	PERFORM * FROM t;
+	RAISE EXCEPTION 'read all the same';
+EXCEPTION WHEN feature_not_supported OR object_not_in_prerequisite_state THEN
+	RAISE NOTICE 'refused';
+END $$;
 SELECT * FROM t;
 \echo -- an attribute that came and went again leaves rows readable
 ALTER TYPE pair ADD ATTRIBUTE z int;
@@ -113,3 +118,21 @@ ANALYZE t;
 SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
 SELECT n_distinct, null_frac FROM pg_stats WHERE tablename = 't';
 DROP FOREIGN TABLE t;
+
+\echo -- parallel plans: never in a worker, never wrong
+CREATE FOREIGN TABLE t (k int, w text) SERVER gstore_fdw;
+INSERT INTO t SELECT i, i FROM generate_series(1, 10000) i;
+CREATE TABLE h AS SELECT * FROM t;
+ANALYZE t;
+ANALYZE h;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SELECT count(*), sum(k) FROM t;
+SELECT count(*) FROM h JOIN t USING (k);
+BEGIN;
+INSERT INTO t VALUES (0, 'own');
+SELECT count(*) FROM h RIGHT JOIN t USING (k);
+ROLLBACK;
+DROP FOREIGN TABLE t;
+DROP TABLE h;
