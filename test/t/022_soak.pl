@@ -125,17 +125,12 @@ while (time < $until)
 	{
 		my $session = $acting{$who};
 
-		if (defined $session and $session->{run}->pumpable)
-		{
-			$session->{run}->pump_nb;
-			next;
-		}
+		next if defined $session and $session->{run}->pumpable;
 		push @all, end_session($session) if defined $session;
 		$acting{$who} = start_session($node,
 			"\\set ON_ERROR_STOP off\n\\set VERBOSITY verbose\n" . "CALL act($who);\n" x 200);
 		sql($node, 'SELECT 1');
 	}
-	$_->{run}->pump_nb foreach grep { $_->{run}->pumpable } @looking, $churn;
 	my $names = join(',', map { "'$acting{$_}{name}'" } keys %acting);
 	my $how = rand() < 0.9 ? 'pg_cancel_backend' : 'pg_terminate_backend';
 	my $done = sql($node, "SELECT count($how(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE application_name IN ($names) ORDER BY random() LIMIT 2) x");
