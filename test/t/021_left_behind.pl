@@ -14,16 +14,19 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $repeat = $ENV{GSTORE_REPEAT} // (device() eq 'cuda' ? 100 : 1000);
-my $node = new_node('left_behind', q{
+# several chunks a statement, or one that is large enough for the device
+my $chunk_size = device() eq 'cuda' ? '2MB' : '64kB';
+my $node = new_node('left_behind', qq{
 gstore_fdw.staging_memory = '16MB'
-gstore_fdw.chunk_size = '64kB'
+gstore_fdw.chunk_size = '$chunk_size'
 log_statement = none
 log_min_messages = fatal
 log_min_error_statement = panic
 });
 
 sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
-sql($node, q{INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 3000) i});
+# over 1 MB, and no two notes alike: smaller images stay in host memory
+sql($node, q{INSERT INTO t SELECT i, repeat(md5(i::text), 14) FROM generate_series(1, 3000) i});
 
 # Fails again and again; a NULL ending lets the error of the fault do it.
 sql($node, q{
@@ -54,7 +57,7 @@ my $rows_before = sql($node, 'SELECT count(*), sum(id), sum(length(note)) FROM t
 
 my %insert = (
 	one => q{INSERT INTO t VALUES (1, 'x')},
-	many => q{INSERT INTO t SELECT i, repeat('y', 100) FROM generate_series(1, 1500) i});
+	many => q{INSERT INTO t SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 1500) i});
 my %other = (
 	update => q{UPDATE t SET note = note || '!' WHERE id % 100 = 0},
 	delete => 'DELETE FROM t WHERE id % 10 = 0',
