@@ -4,7 +4,7 @@
 #
 # Usage: install-deps.sh [build|check]   (default: check)
 #   build  PostgreSQL's server and its headers, a compiler
-#   check  also clang, clang-format, and what the TAP tests need
+#   check  also clang, g++, clang-format, and what the TAP tests need
 #
 # A server installed here gets no system-wide cluster.
 set -u
@@ -42,6 +42,7 @@ missing()
 		have perl && perl -MTest::More -e1 2>/dev/null || echo perl
 		perl -MIPC::Run -e1 2>/dev/null || echo libipc-run-perl
 		have clang || echo clang
+		have g++ || echo g++
 		have clang-format || echo clang-format
 	fi
 }
