@@ -11,7 +11,6 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
-#include "request/devices.h"
 #include "store/table.h"
 
 /* Did every insertion into the chunk come to nothing, or does everyone see
@@ -110,17 +109,6 @@ gstore_reclaim(bool is_keeper)
 	FullTransactionId horizon = gstore_horizon();
 
 	gstore_catalog_walk(is_keeper, reclaim_one, &horizon);
-}
-
-void
-gstore_reclaim_if_short(int device, uint64 bytes)
-{
-	const GstoreDeviceSlot *slot = gstore_device_slot(device);
-	uint64 used =
-		pg_atomic_read_u64(unconstify(pg_atomic_uint64 *, &slot->used));
-
-	if (used + bytes > slot->limit)
-		gstore_reclaim(false);
 }
 
 void

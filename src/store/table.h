@@ -1,23 +1,13 @@
 /*
  * table.h
- *	  The chunk list of a table: adding to it, what a snapshot sees of it,
- *	  taking from it.
+ *	  The chunk list of a table: what a snapshot sees of it, taking from it.
+ *	  Adding to it is publish.h.
  */
 #ifndef GSTORE_TABLE_H
 #define GSTORE_TABLE_H
 
 #include "store/chunk.h"
 #include "store/schema.h"
-
-/*
- * Link a filled chunk (see gstore_chunk_create) as the table's last, give it
- * its row addresses, and record it with the transaction, for the subtransaction
- * subid.  The chunk's hold ends.  The caller holds the writer lock.  Raises
- * 54000 when the table's row addresses are used up.
- */
-extern void gstore_table_publish(GstoreTable *table, GstoreChunk *chunk,
-								 GstoreHold *hold, bool by_update,
-								 SubTransactionId subid);
 
 /* One chunk as a snapshot sees it. */
 typedef struct GstoreSeenChunk
@@ -67,9 +57,6 @@ extern bool gstore_table_reclaim(GstoreTable *table,
 extern void gstore_reclaim(bool is_keeper);
 /* The same for a backend that found its device full. */
 extern void gstore_reclaim_for_room(void);
-
-/* The same, if the device has not room for so many bytes more. */
-extern void gstore_reclaim_if_short(int device, uint64 bytes);
 
 /* ---- for transaction callbacks: neither raise nor allocate ---- */
 

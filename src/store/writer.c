@@ -16,6 +16,7 @@
 #include "guc.h"
 #include "request/view.h"
 #include "store/pending.h"
+#include "store/publish.h"
 #include "store/table.h"
 #include "store/writer.h"
 
@@ -175,7 +176,6 @@ gstore_writer_flush(GstoreWriter *writer)
 	table = gstore_table_get(target->relid);
 	bytes = codec->builder_image_bytes(writer->builder);
 	chunk = gstore_chunk_create(1, &hold);
-	gstore_reclaim_if_short(target->pinning, bytes);
 	space = gstore_image_reserve(target->pinning, bytes, writer->purpose);
 	GSTORE_FAULT_POINT("writer-before-encode");
 	codec->builder_write(writer->builder, gstore_image_memory(space));
