@@ -39,6 +39,7 @@ char *gstore_guc_cuda_library = NULL;
 char *gstore_guc_fault = NULL;
 int gstore_guc_host_threads = 0;
 bool gstore_guc_enable_pushdown = true;
+bool gstore_guc_enable_pruning = true;
 bool gstore_guc_autocompact = true;
 bool gstore_preloaded = false;
 
@@ -101,6 +102,11 @@ define_session_settings(void)
 							 "Evaluates conditions where the data is.",
 							 "Off leaves them all to PostgreSQL, row by row.",
 							 &gstore_guc_enable_pushdown, true, PGC_USERSET,
+							 GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomBoolVariable("gstore_fdw.enable_pruning",
+							 "Leaves out blocks of rows by the least and greatest values in them.",
+							 NULL,
+							 &gstore_guc_enable_pruning, true, PGC_USERSET,
 							 GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("gstore_fdw.host_threads",
 							"Sets how many threads a query computes with on the CPU.",

@@ -74,9 +74,9 @@ typedef struct GstoreColumn
 	uint8 arrow_kind; /* GstoreArrowKind */
 	bool large_text;  /* int64 offsets: table option large_text */
 	uint8 precision;  /* decimal: digits, 1 .. 38 */
-	uint8 reserved;	  /* 0 */
+	uint8 order;	  /* GstoreOrder: see bounds.h */
 	int16 scale;	  /* decimal: of them behind the point */
-	int16 reserved2;  /* 0 */
+	int16 reserved;	  /* 0 */
 } GstoreColumn;
 
 /* Schemas are compared byte by byte: no padding. */

@@ -217,25 +217,37 @@ changes(Node *node, void *context)
 	return expression_tree_walker(node, changes, context);
 }
 
+bool
+gstore_is_constant(Node *node)
+{
+	return !changes(node, NULL) && !contain_volatile_functions(node);
+}
+
+Datum
+gstore_evaluate_constant(Expr *expr, PlanState *parent, bool *isnull)
+{
+	if (IsA(expr, Const))
+	{
+		*isnull = ((Const *) expr)->constisnull;
+		return ((Const *) expr)->constvalue;
+	}
+	return ExecEvalExpr(ExecInitExpr(expr, parent), parent->ps_ExprContext,
+						isnull);
+}
+
 /* A constant expression: evaluated once, now. */
 static bool
 compile_constant(Compiler *compiler, Node *node, Operand *to)
 {
 	GstoreType type;
-	ExprContext *econtext;
 	Datum value;
 	bool isnull;
 
 	if (!type_of(exprType(node), &type))
 		return false;
-	if (IsA(node, Const))
-		return add_constant(compiler, type, ((Const *) node)->constvalue,
-							((Const *) node)->constisnull, to);
 	if (compiler->builder == NULL)
 		return add_constant(compiler, type, 0, true, to);
-	econtext = compiler->parent->ps_ExprContext;
-	value = ExecEvalExpr(ExecInitExpr((Expr *) node, compiler->parent),
-						 econtext, &isnull);
+	value = gstore_evaluate_constant((Expr *) node, compiler->parent, &isnull);
 	return add_constant(compiler, type, value, isnull, to);
 }
 
@@ -612,7 +624,7 @@ compile(Compiler *compiler, Node *node, Operand *to)
 	Operand operand;
 
 	check_stack_depth();
-	if (!changes(node, NULL) && !contain_volatile_functions(node))
+	if (gstore_is_constant(node))
 		return compile_constant(compiler, node, to);
 	switch (nodeTag(node))
 	{

@@ -28,6 +28,16 @@ extern bool gstore_program_supports(Expr *expr, Index varno);
 extern GstoreProgram *gstore_program_compile_filter(List *quals, Index varno,
 													PlanState *parent);
 
+/* Is this the same for all rows of a scan: no column, nothing volatile? */
+extern bool gstore_is_constant(Node *node);
+
+/* What such an expression is now. */
+extern Datum gstore_evaluate_constant(Expr *expr, PlanState *parent,
+									  bool *isnull);
+
+/* Does the collation order texts by their bytes? */
+extern bool gstore_collation_is_bytewise(Oid collation);
+
 /* Attribute number of a program's column. */
 extern AttrNumber gstore_program_attnum(const GstoreProgram *program,
 										int column);

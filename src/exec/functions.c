@@ -34,6 +34,12 @@ static const FunctionEntry function_entries[] = {
 #include "opcodes.def"
 };
 
+bool
+gstore_collation_is_bytewise(Oid collation)
+{
+	return OidIsValid(collation) && lc_collate_is_c(collation);
+}
+
 static bool
 collation_allows(CollationRule rule, Oid collation)
 {
@@ -43,7 +49,7 @@ collation_allows(CollationRule rule, Oid collation)
 			return OidIsValid(collation) &&
 				   get_collation_isdeterministic(collation);
 		case BYTEWISE:
-			return OidIsValid(collation) && lc_collate_is_c(collation);
+			return gstore_collation_is_bytewise(collation);
 		default:
 			return true;
 	}

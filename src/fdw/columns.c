@@ -23,6 +23,7 @@
 #include "codec/arrow.h"
 #include "fdw/columns.h"
 #include "fdw/options.h"
+#include "fdw/prune.h"
 #include "store/schema.h"
 
 static uint64 type_fingerprint(Oid type, int32 typmod);
@@ -147,6 +148,7 @@ describe_column(Oid relid, const GstoreTableOptions *table,
 	column->dropped = attribute->attisdropped;
 	if (attribute->attisdropped)
 		return;
+	column->order = gstore_order_of_type(attribute->atttypid);
 	options = gstore_column_options(relid, attribute->attnum);
 	if (table->format == GSTORE_FORMAT_ARROW)
 		describe_arrow(table, &options, attribute, column);

@@ -19,11 +19,13 @@
 #include "compat.h"
 #include "fdw/columns.h"
 #include "fdw/plan.h"
+#include "fdw/prune.h"
 #include "fdw/pushdown.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
 #include "fdw/statement.h"
 #include "fdw/textform.h"
+#include "guc.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"
@@ -39,6 +41,8 @@ typedef struct GstoreScanState
 	AttrNumber *attnums;	  /* [ncolumns] */
 	bool *for_filter;		  /* [ncolumns] read only by pushed conditions */
 	GstorePushdown *pushdown; /* NULL: nothing is pushed */
+
+	MemoryContext pruning; /* NULL: no condition to prune blocks by */
 
 	GstoreSeenSet *set; /* NULL until the first row is asked for */
 	GstoreWindowScan *windows;
@@ -116,6 +120,33 @@ allocate_batch(GstoreScanState *state)
 	}
 }
 
+/* Leave out blocks by the conditions, with what their parameters are now. */
+static void
+prune_blocks(ForeignScanState *node)
+{
+	GstoreScanState *state = node->fdw_state;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List *quals = list_concat_copy(plan->fdw_recheck_quals,
+								   plan->scan.plan.qual);
+	GstorePruning *pruning;
+	MemoryContext old;
+
+	if (quals == NIL || !gstore_guc_enable_pruning)
+		return;
+	if (state->pruning == NULL)
+		state->pruning = AllocSetContextCreate(CurrentMemoryContext,
+											   "gstore pruning",
+											   ALLOCSET_SMALL_SIZES);
+	else
+		MemoryContextReset(state->pruning);
+	old = MemoryContextSwitchTo(state->pruning);
+	pruning = gstore_pruning_make(quals, plan->scan.scanrelid, &node->ss.ps);
+	gstore_windows_prune(state->windows,
+						 pruning == NULL ? NULL : gstore_pruning_wants,
+						 pruning);
+	MemoryContextSwitchTo(old);
+}
+
 /* Look at the table at last: what this transaction has staged becomes chunks,
  * and what the snapshot sees is pinned. */
 static void
@@ -137,6 +168,7 @@ take_set(ForeignScanState *node)
 								  state->set, state->snapshot);
 	state->windows = gstore_windows_begin(state->set, state->target,
 										  state->attnums, state->ncolumns);
+	prune_blocks(node);
 	allocate_batch(state);
 	state->pushdown = gstore_pushdown_begin(node, state->attnums,
 											state->ncolumns,
@@ -340,7 +372,11 @@ rescan(ForeignScanState *node)
 	GstoreScanState *state = node->fdw_state;
 
 	if (state->windows != NULL)
+	{
 		gstore_windows_rewind(state->windows);
+		if (state->pruning != NULL && node->ss.ps.chgParam != NULL)
+			prune_blocks(node);
+	}
 	if (state->pushdown != NULL)
 		gstore_pushdown_rescan(state->pushdown);
 	state->window = NULL;
@@ -383,6 +419,8 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 		const GstoreWindowStats *stats = gstore_windows_stats(state->windows);
 
 		ExplainPropertyInteger("Chunks Read", NULL, stats->chunks, es);
+		ExplainPropertyInteger("Blocks", NULL, stats->blocks, es);
+		ExplainPropertyInteger("Blocks Pruned", NULL, stats->pruned, es);
 		ExplainPropertyInteger("Bytes Read", NULL, stats->bytes, es);
 	}
 }

@@ -2,7 +2,7 @@
  * chunk.c
  *	  Making, pinning and burying chunks; see chunk.h.
  *
- * Must never look inside an image, and never free DSA memory outside
+ * Must never look inside an image but for its bounds, and never free DSA memory outside
  * gstore_graveyard_pop(): the rest runs in transaction callbacks.
  */
 #include "postgres.h"
@@ -14,6 +14,10 @@
 #include "request/request.h"
 #include "request/view.h"
 #include "store/chunk.h"
+#include "store/writer.h"
+
+/* A chunk of fewer rows is read as a whole. */
+#define FEWEST_ROWS_WITH_BOUNDS 1024
 
 typedef struct Graveyard
 {
@@ -93,11 +97,47 @@ gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 	chunk->next_dead = InvalidDsaPointer;
 	chunk->deletions = InvalidDsaPointer;
 	chunk->schema = InvalidDsaPointer;
+	chunk->bounds = InvalidDsaPointer;
 	chunk->nranges = nranges;
 	pg_atomic_init_u32(&chunk->pins, 0);
 	pg_atomic_init_u32(&chunk->xmax.outcome, GSTORE_UNSTAMPED);
 	gstore_hold_take(*hold, chunk);
 	return chunk;
+}
+
+void
+gstore_chunk_keep_bounds(GstoreChunk *chunk, const GstoreSchema *schema,
+						 const void *bytes, const char *relname)
+{
+	dsa_area *area = gstore_dsa();
+	GstoreAllocator allocator = gstore_context_allocator();
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+	Size size = sizeof(GstoreBounds) * gstore_block_count(chunk->rows) *
+				schema->ncols;
+
+	if (chunk->rows < FEWEST_ROWS_WITH_BOUNDS || size == 0)
+		return;
+	/* The chunk has them from here on, whatever becomes of it. */
+	chunk->bounds = dsa_allocate_extended(area, size, DSA_ALLOC_HUGE);
+	status = gstore_bounds_of_image(gstore_codec(chunk->format), schema, bytes,
+									chunk->image_bytes, &allocator,
+									dsa_get_address(area, chunk->bounds),
+									&error);
+	if (status != GSTORE_CODEC_OK)
+		gstore_codec_raise(status, &error, relname, schema);
+}
+
+const GstoreBounds *
+gstore_chunk_bounds(const GstoreChunk *chunk, const GstoreSchema *schema,
+					uint32 block)
+{
+	const GstoreBounds *bounds;
+
+	if (!DsaPointerIsValid(chunk->bounds))
+		return NULL;
+	bounds = dsa_get_address(gstore_dsa(), chunk->bounds);
+	return bounds + (Size) block * schema->ncols;
 }
 
 void
@@ -195,6 +235,8 @@ gstore_graveyard_pop(GstoreLocation *location)
 		dsa_free(area, deletion);
 		deletion = next;
 	}
+	if (DsaPointerIsValid(chunk->bounds))
+		dsa_free(area, chunk->bounds);
 	dsa_free(area, pointer);
 	return true;
 }

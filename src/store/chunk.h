@@ -15,6 +15,7 @@
 #ifndef GSTORE_CHUNK_H
 #define GSTORE_CHUNK_H
 
+#include "codec/bounds.h"
 #include "device/location.h"
 #include "request/hold.h"
 #include "store/catalog.h"
@@ -59,6 +60,8 @@ typedef struct GstoreChunk
 	dsa_pointer schema; /* GstoreSchemaStamp it was written with */
 	GstoreLocation location;
 	uint64 image_bytes;
+	dsa_pointer bounds; /* GstoreBounds of its blocks and columns, block by
+						 * block, or InvalidDsaPointer: none are kept */
 	/* under the table's lock */
 	GstoreStamp xmax;	   /* all rows deleted (TRUNCATE, whole DELETE) */
 	dsa_pointer deletions; /* newest GstoreDeletion */
@@ -77,6 +80,20 @@ extern void gstore_chunk_shmem_startup(void);
  * location are for the caller to fill.
  */
 extern GstoreChunk *gstore_chunk_create(uint32 nranges, GstoreHold **hold);
+
+/*
+ * Keep the bounds of its image, which lies at bytes; rows, format, schema and
+ * image_bytes are filled.  A chunk of few rows is not worth it.
+ */
+extern void gstore_chunk_keep_bounds(GstoreChunk *chunk,
+									 const GstoreSchema *schema,
+									 const void *bytes, const char *relname);
+
+/* The bounds of its block, of as many columns as its schema has; NULL if none
+ * are kept.  The chunk is pinned. */
+extern const GstoreBounds *gstore_chunk_bounds(const GstoreChunk *chunk,
+											   const GstoreSchema *schema,
+											   uint32 block);
 
 /*
  * Pin a linked chunk: under its table's lock.  Undone by unpin, which frees

@@ -290,11 +290,13 @@ build(Merge *merge, GstoreHold **hold)
 	chunk = gstore_chunk_create(1, hold);
 	space = gstore_image_reserve(first->pinning, bytes, merge->purpose);
 	codec->builder_write(builder, gstore_image_memory(space));
-	chunk->location = gstore_image_place(space);
 	chunk->format = first->format;
 	chunk->pinning = first->pinning;
 	chunk->rows = codec->builder_rows(builder);
 	chunk->image_bytes = bytes;
+	gstore_chunk_keep_bounds(chunk, &stamp->schema,
+							 gstore_image_memory(space), merge->purpose);
+	chunk->location = gstore_image_place(space);
 	chunk->schema = first->schema;
 	chunk->ranges[0].stamp = first->ranges[0].stamp;
 	pg_atomic_init_u32(&chunk->ranges[0].stamp.outcome, GSTORE_FROZEN);

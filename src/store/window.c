@@ -40,9 +40,13 @@ struct GstoreWindowScan
 	/* where the next window comes from */
 	uint32 next_chunk;
 	uint64 next_row;
+	uint64 run_end;	 /* rows from next_row on that may be wanted */
+	uint64 run_next; /* where to look for more of them */
 	uint64 rows_per_window;
 	GstoreImage *image; /* of set->chunks[next_chunk], if opened */
 	const GstoreCodec *codec;
+	GstoreBlockTest test; /* NULL: every block is read */
+	void *test_state;
 	GstoreWindowStats stats;
 };
 
@@ -69,6 +73,13 @@ gstore_windows_begin(GstoreSeenSet *set, const GstoreTarget *target,
 		scan->slots[i].nranges = palloc0(Max(ncolumns, 1) * sizeof(int));
 	}
 	return scan;
+}
+
+void
+gstore_windows_prune(GstoreWindowScan *scan, GstoreBlockTest test, void *state)
+{
+	scan->test = test;
+	scan->test_state = state;
 }
 
 const GstoreWindowStats *
@@ -194,6 +205,61 @@ bind_columns(GstoreWindowScan *scan, Slot *slot)
 	}
 }
 
+/* ---- blocks ---- */
+
+static bool
+is_block_wanted(GstoreWindowScan *scan, const GstoreSeenChunk *seen,
+				uint64 first)
+{
+	const GstoreSchema *schema = &seen->stamp->schema;
+	const GstoreBounds *bounds;
+	uint64 rows = Min(GSTORE_BLOCK_ROWS, seen->chunk->rows - first);
+
+	scan->stats.blocks++;
+	bounds = scan->test == NULL ? NULL : gstore_chunk_bounds(seen->chunk, schema, first / GSTORE_BLOCK_ROWS);
+	if (bounds == NULL ||
+		scan->test(scan->test_state, bounds, schema->ncols, rows))
+		return true;
+	scan->stats.pruned++;
+	return false;
+}
+
+/*
+ * Is there more in the chunk that may be wanted?  Then rows [next_row, run_end)
+ * are.
+ */
+static bool
+find_run(GstoreWindowScan *scan)
+{
+	const GstoreSeenChunk *seen = &scan->set->chunks[scan->next_chunk];
+	uint64 rows = seen->chunk->rows;
+
+	if (scan->next_row < scan->run_end)
+		return true;
+	scan->next_row = scan->run_next;
+	while (scan->next_row < rows &&
+		   !is_block_wanted(scan, seen, scan->next_row))
+		scan->next_row += GSTORE_BLOCK_ROWS;
+	if (scan->next_row >= rows)
+		return false;
+
+	scan->run_end = scan->next_row + GSTORE_BLOCK_ROWS;
+	while (scan->run_end < rows && is_block_wanted(scan, seen, scan->run_end))
+		scan->run_end += GSTORE_BLOCK_ROWS;
+	/* The block that ended the run need not be looked at again. */
+	scan->run_next = scan->run_end + GSTORE_BLOCK_ROWS;
+	scan->run_end = Min(scan->run_end, rows);
+	return true;
+}
+
+static void
+start_chunk(GstoreWindowScan *scan, uint32 number)
+{
+	close_image(scan);
+	scan->next_chunk = number;
+	scan->next_row = scan->run_end = scan->run_next = 0;
+}
+
 /*
  * Send for the next window into a slot; false at the end.  Views outlive the
  * image's parsed header, which is bound before it is closed.
@@ -206,8 +272,13 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 	int nranges = 0;
 
 	Assert(!slot->filled);
-	if (scan->next_chunk >= scan->set->nchunks)
-		return false;
+	for (;; start_chunk(scan, scan->next_chunk + 1))
+	{
+		if (scan->next_chunk >= scan->set->nchunks)
+			return false;
+		if (find_run(scan))
+			break;
+	}
 	seen = &scan->set->chunks[scan->next_chunk];
 	if (scan->ncolumns == 0)
 		scan->rows_per_window = seen->chunk->rows;
@@ -217,8 +288,7 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 	window->seen = seen;
 	window->codec = scan->codec;
 	window->first = scan->next_row;
-	window->rows = Min(scan->rows_per_window,
-					   seen->chunk->rows - scan->next_row);
+	window->rows = Min(scan->rows_per_window, scan->run_end - scan->next_row);
 	for (int i = 0; i < scan->ncolumns; i++)
 	{
 		slot->nranges[i] = 0;
@@ -247,20 +317,6 @@ empty_slot(Slot *slot)
 	slot->filled = false;
 }
 
-/* The last window of a chunk was bound: on to the next chunk. */
-static void
-advance_chunk(GstoreWindowScan *scan)
-{
-	const GstoreSeenChunk *seen = &scan->set->chunks[scan->next_chunk];
-
-	if (scan->next_row >= seen->chunk->rows)
-	{
-		close_image(scan);
-		scan->next_chunk++;
-		scan->next_row = 0;
-	}
-}
-
 GstoreWindow *
 gstore_windows_next(GstoreWindowScan *scan)
 {
@@ -281,10 +337,10 @@ gstore_windows_next(GstoreWindowScan *scan)
 	if (current->view != NULL)
 		gstore_view_wait(current->view);
 	bind_columns(scan, current);
-	if (scan->next_row < current->window.seen->chunk->rows)
+	if (find_run(scan))
 		fill_slot(scan, other);
 	else
-		advance_chunk(scan);
+		start_chunk(scan, scan->next_chunk + 1);
 	MemoryContextSwitchTo(old);
 	return &current->window;
 }
@@ -294,9 +350,7 @@ gstore_windows_rewind(GstoreWindowScan *scan)
 {
 	empty_slot(&scan->slots[0]);
 	empty_slot(&scan->slots[1]);
-	close_image(scan);
-	scan->next_chunk = 0;
-	scan->next_row = 0;
+	start_chunk(scan, 0);
 }
 
 void

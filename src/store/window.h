@@ -26,8 +26,18 @@ typedef struct GstoreWindow
 typedef struct GstoreWindowStats
 {
 	uint64 chunks;
-	uint64 bytes; /* of images that were bound */
+	uint64 bytes;  /* of images that were bound */
+	uint64 blocks; /* that were looked at: read, or left out */
+	uint64 pruned; /* of them, left out by their bounds */
 } GstoreWindowStats;
+
+/*
+ * May a row of a block be wanted?  bounds are of the block's columns, by
+ * attribute number less one, those of the ncolumns its chunk was written with;
+ * what comes behind is NULL in all its rows.
+ */
+typedef bool (*GstoreBlockTest)(void *state, const GstoreBounds *bounds,
+								int ncolumns, uint32 rows);
 
 typedef struct GstoreWindowScan GstoreWindowScan;
 
@@ -41,6 +51,10 @@ extern GstoreWindowScan *gstore_windows_begin(GstoreSeenSet *set,
 											  const GstoreTarget *target,
 											  const AttrNumber *attnums,
 											  int ncolumns);
+/* From the first window on, or after a rewind: leave out blocks of which the
+ * test says no. */
+extern void gstore_windows_prune(GstoreWindowScan *scan, GstoreBlockTest test,
+								 void *state);
 /* The next window, NULL at the end.  The last one's memory is gone. */
 extern GstoreWindow *gstore_windows_next(GstoreWindowScan *scan);
 extern void gstore_windows_rewind(GstoreWindowScan *scan);

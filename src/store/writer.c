@@ -179,13 +179,15 @@ gstore_writer_flush(GstoreWriter *writer)
 	space = gstore_image_reserve(target->pinning, bytes, writer->purpose);
 	GSTORE_FAULT_POINT("writer-before-encode");
 	codec->builder_write(writer->builder, gstore_image_memory(space));
-	chunk->location = gstore_image_place(space);
-	GSTORE_FAULT_POINT("writer-before-publish");
-
 	chunk->format = codec->format;
 	chunk->pinning = target->pinning;
 	chunk->rows = codec->builder_rows(writer->builder);
 	chunk->image_bytes = bytes;
+	gstore_chunk_keep_bounds(chunk, target->schema, gstore_image_memory(space),
+							 target->relname);
+	chunk->location = gstore_image_place(space);
+	GSTORE_FAULT_POINT("writer-before-publish");
+
 	chunk->schema = gstore_schema_stamp_get(table, target->schema,
 											target->fingerprints);
 	gstore_stamp_set(&chunk->ranges[0].stamp, writer->xid, writer->cid);

@@ -1,0 +1,457 @@
+/*
+ * bounds.c
+ *	  Keys of values, and their extremes in the blocks of an image; see
+ *	  bounds.h.
+ *
+ * Columns that lie in an image as numbers are gone through as they lie; all
+ * others are decoded first.
+ */
+#include "codec/bounds.h"
+
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "codec/arrow.h"
+#include "codec/bits.h"
+#include "codec/fixed.h"
+#include "numeric.h"
+#include "varlena.h"
+
+#define SIGN_BIT (UINT64_C(1) << 63)
+
+/* Keys next to a numeric's that may be those of equal values: two ways lead to
+ * its approximation, each off by a few units in the last place. */
+#define NUMERIC_SLACK 32
+
+/* ---- keys ---- */
+
+static inline uint64
+integer_key(int64 value)
+{
+	return (uint64) value ^ SIGN_BIT;
+}
+
+/* NaN is greatest and equal to itself, 0 equals -0. */
+static inline uint64
+float_key(double value)
+{
+	uint64 bits;
+
+	if (isnan(value))
+		return UINT64_MAX;
+	if (value == 0)
+		value = 0;
+	memcpy(&bits, &value, sizeof(bits));
+	return (bits & SIGN_BIT) ? ~bits : bits | SIGN_BIT;
+}
+
+static inline uint64
+date_key(int32 days)
+{
+	int64 microseconds;
+
+	if (__builtin_mul_overflow((int64) days, GSTORE_DAY_MICROSECONDS,
+							   &microseconds))
+		microseconds = days < 0 ? INT64_MIN : INT64_MAX;
+	return integer_key(microseconds);
+}
+
+/* As PostgreSQL compares them: months of 30 days, days of 24 hours. */
+static inline uint64
+interval_key(const GstoreInterval *interval)
+{
+	GstoreInt128 days = (GstoreInt128) interval->months * 30 + interval->days;
+
+	return float_key((double) (days * GSTORE_DAY_MICROSECONDS +
+							   interval->microseconds));
+}
+
+/* 10^exponent, rounded. */
+static double
+power_of_ten(int exponent)
+{
+	static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7,
+									1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
+									1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
+									1e22};
+
+	if (exponent >= 0 && exponent < (int) (sizeof(powers) / sizeof(powers[0])))
+		return powers[exponent];
+	return pow(10, exponent);
+}
+
+/* The approximation of finite numerics; what is too large for it is the
+ * largest, so that infinity is greater. */
+static inline double
+scaled(double digits, int exponent)
+{
+	double value;
+
+	if (exponent > 0)
+		value = digits * power_of_ten(exponent);
+	else if (exponent >= -300)
+		value = digits / power_of_ten(-exponent);
+	else
+		value = digits / 1e300 / power_of_ten(-exponent - 300);
+	return value > DBL_MAX ? DBL_MAX : value;
+}
+
+/* Digits of a numeric that a double can tell apart. */
+#define DIGITS_THAT_COUNT 5
+
+static uint64
+numeric_key(const uint8 *body, uint32 bytes)
+{
+	GstoreNumericHeader header = gstore_numeric_header(body, bytes);
+	uint32 ndigits = header.ndigits < DIGITS_THAT_COUNT ? header.ndigits : DIGITS_THAT_COUNT;
+	double value = 0;
+
+	if (header.status == GSTORE_NUMERIC_INFINITY)
+		return float_key(header.negative ? -INFINITY : INFINITY);
+	if (header.status != GSTORE_NUMERIC_OK)
+		return UINT64_MAX;
+	for (uint32 i = 0; i < ndigits; i++)
+	{
+		uint16 digit;
+
+		memcpy(&digit, header.digits + 2 * i, sizeof(digit));
+		value = value * 10000 + digit;
+	}
+	if (value != 0)
+		value = scaled(value, 4 * (header.weight - (int) ndigits + 1));
+	return float_key(header.negative ? -value : value);
+}
+
+static inline uint64
+decimal_key(const uint8 *bytes, int scale)
+{
+	GstoreInt128 value;
+	double digits;
+
+	memcpy(&value, bytes, sizeof(value));
+	digits = (double) value;
+	return float_key(digits < 0 ? -scaled(-digits, -scale) : scaled(digits, -scale));
+}
+
+uint64
+gstore_bounds_prefix_key(const uint8 *bytes, uint64 length)
+{
+	uint64 key = 0;
+
+	if (length >= sizeof(key))
+		memcpy(&key, bytes, sizeof(key));
+	else
+		memcpy(&key, bytes, length);
+	return __builtin_bswap64(key);
+}
+
+static inline uint64
+bpchar_key(const uint8 *bytes, uint64 length)
+{
+	while (length > 0 && bytes[length - 1] == ' ')
+		length--;
+	return gstore_bounds_prefix_key(bytes, length);
+}
+
+static bool
+varlena_key(GstoreOrder order, GstoreValue value, uint64 *key)
+{
+	GstoreVarlena varlena = gstore_varlena((const void *) (uintptr_t) value);
+
+	if (gstore_varlena_is_compressed(&varlena))
+		return false;
+	if (order == GSTORE_ORDER_NUMERIC)
+		*key = numeric_key(varlena.body, varlena.body_bytes);
+	else if (order == GSTORE_ORDER_BPCHAR)
+		*key = bpchar_key(varlena.body, varlena.body_bytes);
+	else
+		*key = gstore_bounds_prefix_key(varlena.body, varlena.body_bytes);
+	return true;
+}
+
+bool
+gstore_bounds_key(GstoreOrder order, int16 attlen, GstoreValue value,
+				  uint64 *key)
+{
+	const void *pointer = (const void *) (uintptr_t) value;
+	GstoreInterval interval;
+	double real;
+	float single;
+	uint32 low = (uint32) value;
+
+	switch (order)
+	{
+		case GSTORE_ORDER_INTEGER:
+			*key = integer_key(attlen == 2 ? (int16) value : attlen == 4 ? (int32) value
+																		 : (int64) value);
+			return true;
+		case GSTORE_ORDER_UNSIGNED:
+			*key = attlen == 1 ? (uint8) value : low;
+			return true;
+		case GSTORE_ORDER_FLOAT:
+			if (attlen == 4)
+			{
+				memcpy(&single, &low, sizeof(single));
+				real = single;
+			}
+			else
+				memcpy(&real, &value, sizeof(real));
+			*key = float_key(real);
+			return true;
+		case GSTORE_ORDER_DATE:
+			*key = date_key((int32) value);
+			return true;
+		case GSTORE_ORDER_TIMESTAMP:
+			*key = integer_key((int64) value);
+			return true;
+		case GSTORE_ORDER_INTERVAL:
+			memcpy(&interval, pointer, sizeof(interval));
+			*key = interval_key(&interval);
+			return true;
+		case GSTORE_ORDER_UUID:
+			*key = gstore_bounds_prefix_key(pointer, 16);
+			return true;
+		case GSTORE_ORDER_NUMERIC:
+		case GSTORE_ORDER_TEXT:
+		case GSTORE_ORDER_BPCHAR:
+			return varlena_key(order, value, key);
+		default:
+			return false;
+	}
+}
+
+/* ---- columns of an image ---- */
+
+static const GstoreBounds nothing = {UINT64_MAX, 0, 0, 0};
+static const GstoreBounds anything = {0, UINT64_MAX, 0, 0};
+
+static inline bool
+is_null(const GstoreColumnView *view, uint64 row)
+{
+	uint64 bit = view->validity_bit + row;
+
+	return (view->validity[bit / 8] & (1 << (bit % 8))) == 0;
+}
+
+/*
+ * Go through the values of rows [from, to) of a view as they lie: key is an
+ * expression in `at', the address of a value.
+ */
+#define ADD_KEYS(key) \
+	do \
+	{ \
+		const uint8 *at = view->values + from * view->stride; \
+		uint64 least = UINT64_MAX; \
+		uint64 greatest = 0; \
+\
+		for (uint64 row = from; row < to; row++, at += view->stride) \
+		{ \
+			uint64 one; \
+\
+			if (view->validity != NULL && is_null(view, row)) \
+			{ \
+				bounds->nulls++; \
+				continue; \
+			} \
+			one = (key); \
+			least = one < least ? one : least; \
+			greatest = one > greatest ? one : greatest; \
+		} \
+		bounds->least = least; \
+		bounds->greatest = greatest; \
+		return true; \
+	} while (0)
+
+#define LOAD(type) (*(const type *) at)
+
+/* Encoding FIXED; false where values have to be decoded. */
+static bool
+bounds_of_fixed(const GstoreColumnView *view, GstoreOrder order, uint64 from,
+				uint64 to, GstoreBounds *bounds)
+{
+	switch (order)
+	{
+		case GSTORE_ORDER_INTEGER:
+			if (view->attlen == 8)
+				ADD_KEYS(integer_key(LOAD(int64)));
+			if (view->attlen == 4)
+				ADD_KEYS(integer_key(LOAD(int32)));
+			if (view->attlen == 2)
+				ADD_KEYS(integer_key(LOAD(int16)));
+			return false;
+		case GSTORE_ORDER_TIMESTAMP:
+			ADD_KEYS(integer_key(LOAD(int64)));
+		case GSTORE_ORDER_DATE:
+			ADD_KEYS(date_key(LOAD(int32)));
+		case GSTORE_ORDER_UNSIGNED:
+			if (view->attlen == 4)
+				ADD_KEYS(LOAD(uint32));
+			return false;
+		case GSTORE_ORDER_FLOAT:
+			if (view->attlen == 8)
+				ADD_KEYS(float_key(LOAD(double)));
+			ADD_KEYS(float_key(LOAD(float)));
+		case GSTORE_ORDER_UUID:
+			ADD_KEYS(gstore_bounds_prefix_key(at, 16));
+		default:
+			return false;
+	}
+}
+
+/* Encoding ARROW_FIXED. */
+static bool
+bounds_of_converted(const GstoreColumnView *view, GstoreOrder order,
+					uint64 from, uint64 to, GstoreBounds *bounds)
+{
+	switch (order)
+	{
+		case GSTORE_ORDER_NUMERIC:
+			ADD_KEYS(decimal_key(at, view->scale));
+		case GSTORE_ORDER_DATE:
+			ADD_KEYS(date_key(LOAD(int32) - GSTORE_EPOCH_DAYS));
+		case GSTORE_ORDER_TIMESTAMP:
+			ADD_KEYS(integer_key(LOAD(int64) - GSTORE_EPOCH_MICROSECONDS));
+		default:
+			return false;
+	}
+}
+
+/* Any encoding. */
+static GstoreCodecStatus
+bounds_of_decoded(const GstoreCodec *codec, const GstoreColumnView *view,
+				  GstoreOrder order, uint64 from, uint64 to,
+				  GstoreScratch *scratch, GstoreBounds *bounds,
+				  GstoreCodecError *error)
+{
+	GstoreValue values[GSTORE_BATCH_ROWS];
+	bool nulls[GSTORE_BATCH_ROWS];
+	GstoreBounds sum = nothing;
+	bool all = true;
+
+	for (uint64 at = from; at < to; at += GSTORE_BATCH_ROWS)
+	{
+		uint64 count = to - at < GSTORE_BATCH_ROWS ? to - at : GSTORE_BATCH_ROWS;
+		GstoreCodecStatus status = codec->decode(view, at, count, values,
+												 nulls, scratch, error);
+
+		if (status != GSTORE_CODEC_OK)
+			return status;
+		for (uint64 i = 0; i < count; i++)
+		{
+			uint64 key;
+
+			if (nulls[i])
+				sum.nulls++;
+			else if (gstore_bounds_key(order, view->attlen, values[i], &key))
+				gstore_bounds_add(&sum, key);
+			else
+				all = false;
+		}
+	}
+	if (!all)
+	{
+		sum.least = anything.least;
+		sum.greatest = anything.greatest;
+	}
+	*bounds = sum;
+	return GSTORE_CODEC_OK;
+}
+
+/* What equals a numeric in the block has a key within the bounds. */
+static void
+widen_numeric(GstoreBounds *bounds)
+{
+	if (bounds->least > bounds->greatest)
+		return;
+	bounds->least -= bounds->least < NUMERIC_SLACK ? bounds->least : NUMERIC_SLACK;
+	bounds->greatest += UINT64_MAX - bounds->greatest < NUMERIC_SLACK ? UINT64_MAX - bounds->greatest : NUMERIC_SLACK;
+}
+
+/* All blocks of one column; bounds are stride apart. */
+static GstoreCodecStatus
+bounds_of_column(const GstoreCodec *codec, const GstoreColumnView *view,
+				 GstoreOrder order, uint64 rows, GstoreScratch *scratch,
+				 GstoreBounds *bounds, int stride, GstoreCodecError *error)
+{
+	for (uint64 from = 0; from < rows; from += GSTORE_BLOCK_ROWS)
+	{
+		uint64 to = from + GSTORE_BLOCK_ROWS < rows ? from + GSTORE_BLOCK_ROWS : rows;
+		bool done = false;
+
+		*bounds = nothing;
+		if (view->encoding == GSTORE_ENCODING_ABSENT)
+		{
+			bounds->nulls = (uint32) (to - from);
+			done = true;
+		}
+		else if (view->encoding == GSTORE_ENCODING_FIXED)
+			done = bounds_of_fixed(view, order, from, to, bounds);
+		else if (view->encoding == GSTORE_ENCODING_ARROW_FIXED)
+			done = bounds_of_converted(view, order, from, to, bounds);
+		if (!done)
+		{
+			GstoreCodecStatus status = bounds_of_decoded(codec, view, order,
+														 from, to, scratch,
+														 bounds, error);
+
+			if (status != GSTORE_CODEC_OK)
+				return status;
+		}
+		if (order == GSTORE_ORDER_NUMERIC)
+			widen_numeric(bounds);
+		bounds += stride;
+	}
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+bind_column(const GstoreCodec *codec, const GstoreImage *image, int column,
+			const void *bytes, GstoreColumnView *view,
+			GstoreCodecError *error)
+{
+	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
+	const void *pointers[GSTORE_RANGES_PER_COLUMN];
+	uint64 rows = codec->rows(image);
+	int nranges = codec->column_ranges(image, column, 0, rows, ranges);
+
+	for (int i = 0; i < nranges; i++)
+		pointers[i] = (const uint8 *) bytes + ranges[i].offset;
+	return codec->bind(image, column, 0, rows, pointers, view, error);
+}
+
+GstoreCodecStatus
+gstore_bounds_of_image(const GstoreCodec *codec, const GstoreSchema *schema,
+					   const void *bytes, uint64 image_bytes,
+					   const GstoreAllocator *allocator, GstoreBounds *bounds,
+					   GstoreCodecError *error)
+{
+	GstoreScratch scratch = {allocator, NULL, 0};
+	GstoreImage *image;
+	GstoreCodecStatus status = codec->open(bytes, image_bytes, schema,
+										   allocator, &image, error);
+	uint64 rows;
+
+	if (status != GSTORE_CODEC_OK)
+		return status;
+	rows = codec->rows(image);
+	for (int i = 0; i < schema->ncols && status == GSTORE_CODEC_OK; i++)
+	{
+		GstoreOrder order = (GstoreOrder) schema->columns[i].order;
+		GstoreColumnView view;
+
+		if (schema->columns[i].dropped || order == GSTORE_ORDER_NONE)
+		{
+			for (uint32 block = 0; block < gstore_block_count(rows); block++)
+				bounds[block * (uint64) schema->ncols + i] = anything;
+			continue;
+		}
+		status = bind_column(codec, image, i, bytes, &view, error);
+		if (status == GSTORE_CODEC_OK)
+			status = bounds_of_column(codec, &view, order, rows, &scratch,
+									  bounds + i, schema->ncols, error);
+	}
+	gstore_scratch_free(&scratch);
+	codec->close(image);
+	return status;
+}

@@ -1,0 +1,84 @@
+/*
+ * bounds.h
+ *	  The least and the greatest value of a column in each block of an image.
+ *
+ * Values are compared by keys of 64 bits, like PostgreSQL's abbreviated keys:
+ * a value that is less has a key that is not greater.  So different values may
+ * have one key, and what bounds say is that a value is certainly not in a
+ * block, never that it is.
+ */
+#ifndef GSTORE_BOUNDS_H
+#define GSTORE_BOUNDS_H
+
+#include "codec/codec.h"
+
+/* Rows of a block; the last one of an image has what is left. */
+#define GSTORE_BLOCK_ROWS 65536
+
+/* How keys are made of a column's values, in the order of the type's btree
+ * operators.  Values of one order are comparable across their types. */
+typedef enum GstoreOrder
+{
+	GSTORE_ORDER_NONE = 0, /* no bounds are kept */
+	GSTORE_ORDER_INTEGER,  /* int2, int4, int8, money, time: signed, attlen
+							* bytes */
+	GSTORE_ORDER_UNSIGNED, /* oid, bool */
+	GSTORE_ORDER_FLOAT,	   /* float4, float8 */
+	GSTORE_ORDER_NUMERIC,  /* by an approximation */
+	GSTORE_ORDER_DATE,	   /* as microseconds: comparable with timestamps */
+	GSTORE_ORDER_TIMESTAMP,
+	GSTORE_ORDER_INTERVAL,
+	GSTORE_ORDER_TEXT,	 /* text, varchar, bytea: by bytes */
+	GSTORE_ORDER_BPCHAR, /* without the blanks at the end */
+	GSTORE_ORDER_UUID
+} GstoreOrder;
+
+/* The keys of one column in one block. */
+typedef struct GstoreBounds
+{
+	uint64 least; /* greater than greatest: every row is NULL */
+	uint64 greatest;
+	uint32 nulls; /* rows that are NULL */
+	uint32 padding;
+} GstoreBounds;
+
+static inline uint32
+gstore_block_count(uint64 rows)
+{
+	return (uint32) ((rows + GSTORE_BLOCK_ROWS - 1) / GSTORE_BLOCK_ROWS);
+}
+
+/* Take a key in. */
+static inline void
+gstore_bounds_add(GstoreBounds *bounds, uint64 key)
+{
+	if (key < bounds->least)
+		bounds->least = key;
+	if (key > bounds->greatest)
+		bounds->greatest = key;
+}
+
+/*
+ * The key of a value that is not NULL (varlena with any in-line header).
+ * False: this one has none (it is compressed).
+ */
+extern bool gstore_bounds_key(GstoreOrder order, int16 attlen,
+							  GstoreValue value, uint64 *key);
+
+/* Of the bytes a text or uuid begins with. */
+extern uint64 gstore_bounds_prefix_key(const uint8 *bytes, uint64 length);
+
+/*
+ * The bounds of an image that lies wholly in memory: bounds has room for
+ * gstore_block_count(rows) * ncols, block by block.  Columns of order NONE get
+ * bounds that exclude nothing.
+ */
+extern GstoreCodecStatus gstore_bounds_of_image(const GstoreCodec *codec,
+												const GstoreSchema *schema,
+												const void *bytes,
+												uint64 image_bytes,
+												const GstoreAllocator *allocator,
+												GstoreBounds *bounds,
+												GstoreCodecError *error);
+
+#endif
