@@ -123,14 +123,36 @@ numeric_key(const uint8 *body, uint32 bytes)
 	return float_key(header.negative ? -value : value);
 }
 
-static inline uint64
-decimal_key(const uint8 *bytes, int scale)
-{
-	GstoreInt128 value;
-	double digits;
+/* Digits of the key by which numerics are compared first. */
+#define DIGITS_OF_RANK 3
 
-	memcpy(&value, bytes, sizeof(value));
-	digits = (double) value;
+/*
+ * A cheaper key of a numeric, for finding the extremes of many: sign, weight
+ * and first digits.  *exact: it has all the digits.
+ */
+static inline uint64
+numeric_rank(const GstoreNumericHeader *header, bool *exact)
+{
+	uint64 rank = (uint64) (header->weight + 32768) << (14 * DIGITS_OF_RANK);
+
+	*exact = header->ndigits <= DIGITS_OF_RANK;
+	if (header->ndigits == 0)
+		return SIGN_BIT;
+	for (uint32 i = 0; i < DIGITS_OF_RANK && i < header->ndigits; i++)
+	{
+		uint16 digit;
+
+		memcpy(&digit, header->digits + 2 * i, sizeof(digit));
+		rank |= (uint64) (digit & 0x3FFF) << (14 * (DIGITS_OF_RANK - 1 - i));
+	}
+	return header->negative ? ~(rank | SIGN_BIT) : rank | SIGN_BIT;
+}
+
+static inline uint64
+decimal_key(GstoreInt128 value, int scale)
+{
+	double digits = (double) value;
+
 	return float_key(digits < 0 ? -scaled(-digits, -scale) : scaled(digits, -scale));
 }
 
@@ -299,6 +321,37 @@ bounds_of_fixed(const GstoreColumnView *view, GstoreOrder order, uint64 from,
 	}
 }
 
+static bool
+bounds_of_decimals(const GstoreColumnView *view, uint64 from, uint64 to,
+				   GstoreBounds *bounds)
+{
+	const uint8 *at = view->values + from * view->stride;
+	GstoreInt128 least = 0;
+	GstoreInt128 greatest = 0;
+	bool any = false;
+
+	for (uint64 row = from; row < to; row++, at += view->stride)
+	{
+		GstoreInt128 value;
+
+		if (view->validity != NULL && is_null(view, row))
+		{
+			bounds->nulls++;
+			continue;
+		}
+		memcpy(&value, at, sizeof(value));
+		least = !any || value < least ? value : least;
+		greatest = !any || value > greatest ? value : greatest;
+		any = true;
+	}
+	if (any)
+	{
+		bounds->least = decimal_key(least, view->scale);
+		bounds->greatest = decimal_key(greatest, view->scale);
+	}
+	return true;
+}
+
 /* Encoding ARROW_FIXED. */
 static bool
 bounds_of_converted(const GstoreColumnView *view, GstoreOrder order,
@@ -307,13 +360,54 @@ bounds_of_converted(const GstoreColumnView *view, GstoreOrder order,
 	switch (order)
 	{
 		case GSTORE_ORDER_NUMERIC:
-			ADD_KEYS(decimal_key(at, view->scale));
+			return bounds_of_decimals(view, from, to, bounds);
 		case GSTORE_ORDER_DATE:
 			ADD_KEYS(date_key(LOAD(int32) - GSTORE_EPOCH_DAYS));
 		case GSTORE_ORDER_TIMESTAMP:
 			ADD_KEYS(integer_key(LOAD(int64) - GSTORE_EPOCH_MICROSECONDS));
 		default:
 			return false;
+	}
+}
+
+/* Take decoded numerics in; ranks are of the extremes so far. */
+static void
+add_numerics(GstoreBounds *bounds, GstoreBounds *ranks,
+			 const GstoreValue *values, const bool *nulls, uint64 count)
+{
+	for (uint64 i = 0; i < count; i++)
+	{
+		GstoreVarlena varlena;
+		GstoreNumericHeader header;
+		uint64 rank;
+		uint64 key;
+		bool exact;
+
+		/* A value that repeats is often stored once. */
+		if (nulls[i] || (i > 0 && !nulls[i - 1] && values[i] == values[i - 1]))
+		{
+			bounds->nulls += nulls[i];
+			continue;
+		}
+		varlena = gstore_varlena((const void *) (uintptr_t) values[i]);
+		header = gstore_numeric_header(varlena.body, varlena.body_bytes);
+		if (header.status == GSTORE_NUMERIC_OK &&
+			!gstore_varlena_is_compressed(&varlena))
+		{
+			rank = numeric_rank(&header, &exact);
+			if (rank > ranks->least && rank < ranks->greatest)
+				continue;
+			if (exact && (rank == ranks->least || rank == ranks->greatest))
+				continue;
+			gstore_bounds_add(ranks, rank);
+		}
+		if (gstore_bounds_key(GSTORE_ORDER_NUMERIC, -1, values[i], &key))
+			gstore_bounds_add(bounds, key);
+		else
+		{
+			gstore_bounds_add(bounds, anything.least);
+			gstore_bounds_add(bounds, anything.greatest);
+		}
 	}
 }
 
@@ -327,6 +421,7 @@ bounds_of_decoded(const GstoreCodec *codec, const GstoreColumnView *view,
 	GstoreValue values[GSTORE_BATCH_ROWS];
 	bool nulls[GSTORE_BATCH_ROWS];
 	GstoreBounds sum = nothing;
+	GstoreBounds ranks = nothing;
 	bool all = true;
 
 	for (uint64 at = from; at < to; at += GSTORE_BATCH_ROWS)
@@ -337,6 +432,11 @@ bounds_of_decoded(const GstoreCodec *codec, const GstoreColumnView *view,
 
 		if (status != GSTORE_CODEC_OK)
 			return status;
+		if (order == GSTORE_ORDER_NUMERIC)
+		{
+			add_numerics(&sum, &ranks, values, nulls, count);
+			continue;
+		}
 		for (uint64 i = 0; i < count; i++)
 		{
 			uint64 key;
