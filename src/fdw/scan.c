@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/xact.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -26,6 +27,7 @@
 #include "fdw/statement.h"
 #include "fdw/textform.h"
 #include "guc.h"
+#include "store/deleter.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"
@@ -42,6 +44,7 @@ typedef struct GstoreScanState
 	bool *for_filter;		  /* [ncolumns] read only by pushed conditions */
 	GstorePushdown *pushdown; /* NULL: nothing is pushed */
 
+	GstoreDeleter *locker; /* of FOR UPDATE under one snapshot; or NULL */
 	MemoryContext pruning; /* NULL: no condition to prune blocks by */
 
 	GstoreSeenSet *set; /* NULL until the first row is asked for */
@@ -169,6 +172,11 @@ take_set(ForeignScanState *node)
 	state->windows = gstore_windows_begin(state->set, state->target,
 										  state->attnums, state->ncolumns);
 	prune_blocks(node);
+	if (state->is_target && IsolationUsesXactSnapshot() &&
+		!list_member_int(estate->es_plannedstmt->resultRelations,
+						 ((Scan *) node->ss.ps.plan)->scanrelid))
+		state->locker = gstore_deleter_begin(state->target, state->set,
+											 state->snapshot, true);
 	allocate_batch(state);
 	state->pushdown = gstore_pushdown_begin(node, state->attnums,
 											state->ncolumns,
@@ -329,6 +337,23 @@ passes_recheck(GstoreScanState *state, TupleTableSlot *slot, uint64 row)
 	return passes;
 }
 
+/*
+ * A row is to be locked of which our snapshot sees an old version: refused, as
+ * an ordinary table refuses it, if it is in the result at all.
+ */
+static void
+check_locked_row(ForeignScanState *node, TupleTableSlot *slot, uint64 address)
+{
+	GstoreScanState *state = node->fdw_state;
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+
+	if (!gstore_deleter_is_changed(state->locker, address))
+		return;
+	econtext->ecxt_scantuple = slot;
+	if (node->ss.ps.qual == NULL || ExecQual(node->ss.ps.qual, econtext))
+		gstore_deleter_refuse();
+}
+
 static TupleTableSlot *
 iterate_scan(ForeignScanState *node)
 {
@@ -359,10 +384,11 @@ iterate_scan(ForeignScanState *node)
 	}
 
 	fill_slot(state, slot, row, false);
+	row += state->window->seen->chunk->first_row + state->window->first;
 	if (state->row_address)
-		gstore_row_address_to_tid(state->window->seen->chunk->first_row +
-									  state->window->first + row,
-								  &slot->tts_tid);
+		gstore_row_address_to_tid(row, &slot->tts_tid);
+	if (unlikely(state->locker != NULL))
+		check_locked_row(node, slot, row);
 	return slot;
 }
 
@@ -390,6 +416,8 @@ end_scan(ForeignScanState *node)
 
 	if (state == NULL)
 		return;
+	if (state->locker != NULL)
+		gstore_deleter_end(state->locker);
 	if (state->windows != NULL)
 		gstore_windows_end(state->windows);
 	if (state->set != NULL)

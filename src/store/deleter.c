@@ -190,8 +190,8 @@ refuse_later(const GstoreDeleter *deleter)
 			 errhint("Consider using an AFTER trigger instead of a BEFORE trigger to propagate changes to other rows.")));
 }
 
-static void
-refuse_theirs(void)
+void
+gstore_deleter_refuse(void)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
@@ -210,7 +210,7 @@ check_xmax(const GstoreDeleter *deleter, const GstoreChunk *chunk)
 		return;
 	if (TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xmax->xid)))
 		refuse_later(deleter);
-	refuse_theirs();
+	gstore_deleter_refuse();
 }
 
 static Victim *
@@ -250,7 +250,7 @@ gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address)
 	if (test_bit(victim->later, row))
 		refuse_later(deleter);
 	if (test_bit(victim->theirs, row))
-		refuse_theirs();
+		gstore_deleter_refuse();
 
 	if (victim->nrows == victim->room)
 	{
@@ -265,6 +265,21 @@ gstore_deleter_add(GstoreDeleter *deleter, uint64 row_address)
 	deleter->staged++;
 	set_bit(need_bitmap(deleter, &victim->ours, chunk), row);
 	return true;
+}
+
+bool
+gstore_deleter_is_changed(GstoreDeleter *deleter, uint64 row_address)
+{
+	uint32 number = find_chunk(deleter, row_address);
+	const GstoreChunk *chunk = deleter->set->chunks[number].chunk;
+	const GstoreStamp *xmax = &chunk->xmax;
+	GstoreOutcome outcome = gstore_stamp_outcome(xmax);
+	Victim *victim;
+
+	if (outcome != GSTORE_UNSTAMPED && outcome != GSTORE_ABORTED)
+		return !TransactionIdIsCurrentTransactionId(XidFromFullTransactionId(xmax->xid));
+	victim = find_victim(deleter, number, chunk);
+	return test_bit(victim->theirs, row_address - chunk->first_row);
 }
 
 static int
@@ -371,7 +386,7 @@ check_rows(const Victim *victim, const GstoreSeenChunk *seen,
 		if (test_bit(victim->later, row))
 			refuse_later(deleter);
 		if (test_bit(victim->theirs, row))
-			refuse_theirs();
+			gstore_deleter_refuse();
 	}
 }
 

@@ -43,4 +43,13 @@ extern uint64 gstore_delete_seen(const GstoreTarget *target,
  */
 extern void gstore_delete_all(Oid relid);
 
+/*
+ * For a row that is locked, not deleted: has someone our snapshot does not see
+ * deleted it?  The caller refuses it then: see gstore_deleter_refuse.
+ */
+extern bool gstore_deleter_is_changed(GstoreDeleter *deleter,
+									  uint64 row_address);
+/* 40001: could not serialize access due to concurrent update. */
+extern void gstore_deleter_refuse(void);
+
 #endif
