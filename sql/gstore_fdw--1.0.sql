@@ -118,6 +118,66 @@ GRANT USAGE ON SCHEMA pgstrom TO PUBLIC;
 GRANT SELECT ON gstore_devices, gstore_tables, pgstrom.gstore_fdw_chunk_info
 	TO PUBLIC;
 
+-- ---- sharing ----
+
+CREATE FUNCTION gstore_export_ipchandle(reggstore) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION gstore_export(reggstore,
+	OUT handle bytea, OUT device int, OUT device_uuid uuid, OUT format text,
+	OUT revision bigint, OUT nitems bigint, OUT length bigint,
+	OUT columns jsonb)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION gstore_export_chunks(reggstore,
+	OUT handle bytea, OUT device int, OUT device_uuid uuid, OUT format text,
+	OUT revision bigint, OUT nitems bigint, OUT length bigint,
+	OUT columns jsonb)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION gstore_release_ipchandle(bytea) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION gstore_export_host_file(handle bytea,
+	OUT path text, OUT "offset" bigint, OUT length bigint)
+	RETURNS record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION gstore_export_ipchandle(reggstore) IS
+	'the CUipcMemHandle of an image of the table; NULL if it is empty';
+COMMENT ON FUNCTION gstore_export(reggstore) IS
+	'an image of the table for other programs: its handle and its layout';
+COMMENT ON FUNCTION gstore_export_chunks(reggstore) IS
+	'images of the table for other programs, one for each chunk';
+COMMENT ON FUNCTION gstore_release_ipchandle(bytea) IS
+	'release once what this session exported; false if it did not';
+COMMENT ON FUNCTION gstore_export_host_file(bytea) IS
+	'the file and range to map for a handle of the host device';
+
+REVOKE ALL ON FUNCTION gstore_export_ipchandle(reggstore),
+	gstore_export(reggstore), gstore_export_chunks(reggstore),
+	gstore_release_ipchandle(bytea), gstore_export_host_file(bytea)
+	FROM PUBLIC;
+
+CREATE FUNCTION gstore_exports(
+	OUT pid int, OUT datid oid, OUT usesysid oid, OUT relid oid,
+	OUT revision bigint, OUT device int, OUT bytes bigint, OUT exports int,
+	OUT since timestamptz, OUT kind text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME', 'gstore_exports_view' LANGUAGE C STRICT;
+
+CREATE VIEW gstore_exports AS
+	SELECT e.pid, d.datname, pg_get_userbyid(e.usesysid) AS usename,
+		n.nspname AS schemaname, c.relname, e.relid, e.revision, e.device,
+		e.bytes, e.exports, e.since, e.kind
+	FROM gstore_exports() e
+		LEFT JOIN pg_database d ON d.oid = e.datid
+		LEFT JOIN pg_class c ON c.oid = e.relid AND d.datname = current_database()
+		LEFT JOIN pg_namespace n ON n.oid = c.relnamespace;
+
+COMMENT ON VIEW gstore_exports IS
+	'images handed out to other programs, and the sessions that keep them';
+
+GRANT SELECT ON gstore_exports TO PUBLIC;
+
 -- ---- for tests ----
 
 CREATE FUNCTION gstore_fault_wakeup(point text) RETURNS boolean

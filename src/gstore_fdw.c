@@ -23,6 +23,7 @@
 #include "request/hold.h"
 #include "request/request.h"
 #include "request/staging.h"
+#include "share/lease.h"
 #include "store/catalog.h"
 #include "store/chunk.h"
 #include "store/table.h"
@@ -40,6 +41,8 @@ char *gstore_guc_fault = NULL;
 int gstore_guc_host_threads = 0;
 bool gstore_guc_enable_pushdown = true;
 bool gstore_guc_enable_pruning = true;
+int gstore_guc_max_exports = 1024;
+int gstore_guc_max_session_exports = 256;
 bool gstore_guc_autocompact = true;
 bool gstore_preloaded = false;
 
@@ -81,6 +84,11 @@ define_server_settings(void)
 							 "gstore_compact() does it at once, whatever this is.",
 							 &gstore_guc_autocompact, true, PGC_SIGHUP, 0,
 							 NULL, NULL, NULL);
+	DefineCustomIntVariable("gstore_fdw.max_exports",
+							"Sets how many exported images all sessions may have.",
+							NULL,
+							&gstore_guc_max_exports, 1024, 1, 1000000,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("gstore_fdw.cuda_library",
 							   "Sets the name of the CUDA driver's library.",
 							   "Only the keeper process opens it.",
@@ -113,6 +121,11 @@ define_session_settings(void)
 							"0 means as many as there are CPUs it may run on.",
 							&gstore_guc_host_threads, 0, 0, 256,
 							PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomIntVariable("gstore_fdw.max_session_exports",
+							"Sets how many exported images one session may have.",
+							NULL,
+							&gstore_guc_max_session_exports, 256, 0, 1000000,
+							PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomStringVariable("gstore_fdw.debug_fault",
 							   "Makes something happen at named points of the code.",
 							   "For tests: a list of point:action[:count], where action is error, fatal, wait or kill.",
@@ -136,6 +149,7 @@ request_shmem(void)
 	size = add_size(size, gstore_fault_shmem_size());
 	size = add_size(size, gstore_chunk_shmem_size());
 	size = add_size(size, gstore_catalog_shmem_size());
+	size = add_size(size, gstore_lease_shmem_size());
 	RequestAddinShmemSpace(size);
 }
 
@@ -153,6 +167,7 @@ start_shmem(void)
 	gstore_fault_shmem_startup();
 	gstore_chunk_shmem_startup();
 	gstore_catalog_shmem_startup();
+	gstore_lease_shmem_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -193,6 +208,7 @@ _PG_init(void)
 	gstore_hold_init();
 	gstore_transaction_init();
 	gstore_ddl_init();
+	gstore_lease_init();
 	if (process_shared_preload_libraries_in_progress)
 		preload();
 }

@@ -24,7 +24,9 @@ extern int gstore_guc_host_threads;		/* user; 0: one per CPU */
 extern bool gstore_guc_enable_pushdown; /* user */
 extern bool gstore_guc_enable_pruning;	/* user */
 
-extern bool gstore_guc_autocompact; /* sighup */
+extern bool gstore_guc_autocompact;		   /* sighup */
+extern int gstore_guc_max_exports;		   /* of all sessions; postmaster */
+extern int gstore_guc_max_session_exports; /* superuser */
 
 /* True in processes of a server that preloaded the library. */
 extern bool gstore_preloaded;

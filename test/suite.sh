@@ -22,7 +22,7 @@ rm -rf "$run"
 server_dir "$base/check"
 mkdir -p "$run"
 cp -r "$top/expected" "$run/expected"
-for part in sql specs t; do
+for part in sql specs t clients; do
 	mkdir -p "$run/$part"
 	cp -r "$top/test/$part/." "$run/$part/" 2>/dev/null
 done
@@ -112,11 +112,17 @@ if [ "$suite" = tap ]; then
 		export PG_REGRESS="$src/test/regress/pg_regress"
 		export GSTORE_DEVICE=$device GSTORE_SERVER_CONF="$run/server.conf"
 		export GSTORE_CUDASIM="$run/libcuda.so.1"
+		export GSTORE_CLIENTS="$run/clients" GSTORE_VENV="$base/clients/venv"
 		mkdir -p "\$TESTDIR"
 		exec perl "\$1"
 	END
 	chmod +x tap.run
 	server_dir tap
+	# what the clients need, once, by the server's user, who runs them
+	server_dir "$base/clients"
+	(cd / && as_server_user env HOME="$base/clients" PIP_NO_CACHE_DIR=1 \
+		GSTORE_VENV="$base/clients/venv" \
+		python3 "$run/clients/have_modules.py") || true
 	# "# cgroup: MB" in a test's head: it runs in a memory cgroup that small,
 	# where we may make one
 	if [ ${#names[@]} -eq 1 ]; then

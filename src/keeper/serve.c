@@ -9,6 +9,7 @@
  *	 WRITE		(WAITING) -> COPYING
  *	 FETCH		(WAITING) -> COPYING
  *	 RELEASE	(HOLDING) -> FREEING
+ *	 EXPORT		answered at once
  *	 BARRIER	HOLDING
  *
  * ALLOCATING and FREEING: the helper thread is at it.  WAITING: for a stream.
@@ -404,6 +405,27 @@ everything_before_is_done(Task *task)
 	return true;
 }
 
+/* The driver answers at once: a handle is made of what it knows already. */
+static void
+export_allocation(Task *task)
+{
+	GstoreRequest *request = task->request;
+
+	if (!is_present(&request->location))
+		fail(task, GSTORE_DEVICE_LOST, "keeper",
+			 "what is asked for was lost with an earlier epoch");
+	else
+	{
+		if (device_ops->export_handle(request->device,
+									  request->location.address,
+									  &request->handle, &task->error))
+			task->error.kind = GSTORE_DEVICE_OK;
+		else if (task->error.kind == GSTORE_DEVICE_LOST)
+			lose(request->device, &task->error);
+		finish(task);
+	}
+}
+
 static void
 begin(GstoreRequest *request)
 {
@@ -449,6 +471,9 @@ begin(GstoreRequest *request)
 			break;
 		case GSTORE_REQUEST_RELEASE:
 			try_release(task);
+			break;
+		case GSTORE_REQUEST_EXPORT:
+			export_allocation(task);
 			break;
 		case GSTORE_REQUEST_BARRIER:
 			break;

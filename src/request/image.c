@@ -224,8 +224,8 @@ reserve_staging(GstoreImageSpace *space)
 			 errcontext("%s", space->purpose)));
 }
 
-GstoreImageSpace *
-gstore_image_reserve(int device, uint64 bytes, const char *purpose)
+static GstoreImageSpace *
+reserve(int device, uint64 bytes, bool shareable, const char *purpose)
 {
 	GstoreDeviceSlot *slot = gstore_device_slot(device);
 	GstoreImageSpace *space = create_space(device, bytes, purpose);
@@ -234,11 +234,23 @@ gstore_image_reserve(int device, uint64 bytes, const char *purpose)
 	/* A small image goes to the GPU when the arena has no room for it. */
 	if (gstore_devices()->on_host)
 		reserve_on_host(space, slot);
-	else if (bytes >= GSTORE_SMALL_IMAGE ||
+	else if (shareable || bytes >= GSTORE_SMALL_IMAGE ||
 			 !try_arena(space, slot, &available))
 		reserve_staging(space);
 	GSTORE_FAULT_POINT("image-reserve");
 	return space;
+}
+
+GstoreImageSpace *
+gstore_image_reserve(int device, uint64 bytes, const char *purpose)
+{
+	return reserve(device, bytes, false, purpose);
+}
+
+GstoreImageSpace *
+gstore_image_reserve_shareable(int device, uint64 bytes, const char *purpose)
+{
+	return reserve(device, bytes, true, purpose);
 }
 
 void *

@@ -46,6 +46,8 @@ typedef enum GstoreRequestKind
 	GSTORE_REQUEST_WRITE,	/* copy staging to segments of an allocation */
 	GSTORE_REQUEST_FETCH,	/* copy segments of an allocation to staging */
 	GSTORE_REQUEST_RELEASE, /* free an allocation */
+	GSTORE_REQUEST_EXPORT,	/* result: handle, by which other processes open
+							 * the allocation at location */
 	GSTORE_REQUEST_BARRIER	/* nothing: answers when all before it, and the
 								 * pending frees, are done (tests, DROP) */
 } GstoreRequestKind;
@@ -88,6 +90,7 @@ typedef struct GstoreRequest
 								 * InvalidDsaPointer; cleared by unpinning */
 	bool is_pinned;
 	uint64 bytes; /* upload: image bytes */
+	GstoreIpcHandle handle;
 	int nsegments;
 	GstoreSegment segments[GSTORE_REQUEST_SEGMENTS];
 	GstoreDeviceError error; /* result: kind GSTORE_DEVICE_OK = success */

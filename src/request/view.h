@@ -48,6 +48,11 @@ typedef struct GstoreImageSpace GstoreImageSpace;
 
 extern GstoreImageSpace *gstore_image_reserve(int device, uint64 bytes,
 											  const char *purpose);
+/* The same, but never in the arena of a server with GPUs: memory that can be
+ * shared with other processes. */
+extern GstoreImageSpace *gstore_image_reserve_shareable(int device,
+														uint64 bytes,
+														const char *purpose);
 extern void *gstore_image_memory(GstoreImageSpace *space);
 /* Bring the written image to its place and return it; the caller owns the
  * location from then on.  The space is gone. */

@@ -18,14 +18,14 @@
 
 #include "compat.h"
 #include "guc.h"
+#include "share/readable.h"
 #include "store/estimate.h"
 #include "store/merge.h"
 #include "store/pending.h"
 #include "store/relation.h"
 
-/* Open a table that the caller may read, as any reader of it does. */
-static Relation
-open_readable(Oid relid)
+Relation
+gstore_open_readable(Oid relid)
 {
 	Relation relation = table_open(relid, AccessShareLock);
 	AclResult result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
@@ -46,7 +46,7 @@ PG_FUNCTION_INFO_V1(gstore_fdw_format);
 Datum
 gstore_fdw_format(PG_FUNCTION_ARGS)
 {
-	Relation relation = open_readable(PG_GETARG_OID(0));
+	Relation relation = gstore_open_readable(PG_GETARG_OID(0));
 	List *options = GetForeignTable(RelationGetRelid(relation))->options;
 	const char *format = "pgstrom";
 	ListCell *cell;
@@ -68,7 +68,7 @@ PG_FUNCTION_INFO_V1(gstore_fdw_nattrs);
 Datum
 gstore_fdw_nattrs(PG_FUNCTION_ARGS)
 {
-	Relation relation = open_readable(PG_GETARG_OID(0));
+	Relation relation = gstore_open_readable(PG_GETARG_OID(0));
 	int64 natts = RelationGetNumberOfAttributes(relation);
 
 	table_close(relation, AccessShareLock);
@@ -79,7 +79,7 @@ gstore_fdw_nattrs(PG_FUNCTION_ARGS)
 static void
 measure(Oid relid, int64 *rows, int64 *bytes)
 {
-	Relation relation = open_readable(relid);
+	Relation relation = gstore_open_readable(relid);
 	GstoreSeenSet *set;
 
 	gstore_pending_flush(relid);
@@ -130,7 +130,7 @@ Datum
 gstore_compact(PG_FUNCTION_ARGS)
 {
 	Oid relid = PG_GETARG_OID(0);
-	Relation relation = open_readable(relid);
+	Relation relation = gstore_open_readable(relid);
 	GstoreTable *table = gstore_table_find(relid);
 	int64 before;
 	int64 won;

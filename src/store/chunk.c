@@ -172,6 +172,12 @@ gstore_chunk_pin_again(dsa_pointer chunk)
 }
 
 void
+gstore_chunk_keep_private(GstoreChunk *chunk)
+{
+	pg_atomic_write_u32(&chunk->pins, GSTORE_CHUNK_UNLINKED | 1);
+}
+
+void
 gstore_chunk_unlink(GstoreChunk *chunk)
 {
 	if (pg_atomic_fetch_or_u32(&chunk->pins, GSTORE_CHUNK_UNLINKED) == 0)

@@ -106,6 +106,10 @@ extern void gstore_chunk_unpin_pointer(dsa_pointer chunk);
 /* One more pin by who has one: also when it was unlinked meanwhile. */
 extern void gstore_chunk_pin_again(dsa_pointer chunk);
 
+/* A filled chunk that no list will have: its creator's from here on, by the one
+ * pin it has. */
+extern void gstore_chunk_keep_private(GstoreChunk *chunk);
+
 /*
  * It is in no table's list any more: freed now or by its last pin.  Under its
  * table's lock, after it left the list.  Neither raises nor allocates.

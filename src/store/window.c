@@ -97,21 +97,20 @@ check_codec(GstoreWindowScan *scan, GstoreCodecStatus status,
 						   scan->target->schema);
 }
 
-/* Is the column of today what the chunk was written with? */
-static void
-check_column(GstoreWindowScan *scan, const GstoreSchemaStamp *stamp,
-			 AttrNumber attnum)
+void
+gstore_check_column(const GstoreTarget *target, const GstoreSchemaStamp *stamp,
+					AttrNumber attnum)
 {
-	const GstoreColumn *now = &scan->target->schema->columns[attnum - 1];
+	const GstoreColumn *now = &target->schema->columns[attnum - 1];
 	const GstoreColumn *then = &stamp->schema.columns[attnum - 1];
 
 	if (now->typid != then->typid || now->attlen != then->attlen ||
-		scan->target->fingerprints[attnum - 1] !=
+		target->fingerprints[attnum - 1] !=
 			gstore_schema_fingerprints(stamp)[attnum - 1])
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the type of column \"%s\" of foreign table \"%s\" has changed since its rows were written",
-						now->name, scan->target->relname),
+						now->name, target->relname),
 				 errhint("Change the type back, or TRUNCATE the table and load it again.")));
 }
 
@@ -136,7 +135,7 @@ open_image(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
 	scan->codec = gstore_codec(chunk->format);
 	for (int i = 0; i < scan->ncolumns; i++)
 		if (has_column(seen->stamp, scan->attnums[i]))
-			check_column(scan, seen->stamp, scan->attnums[i]);
+			gstore_check_column(scan->target, seen->stamp, scan->attnums[i]);
 
 	range.length = Min(scan->codec->header_bytes(schema), chunk->image_bytes);
 	view = gstore_view_open(chunk->location, chunk->self, &range, 1,

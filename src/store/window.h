@@ -41,6 +41,12 @@ typedef bool (*GstoreBlockTest)(void *state, const GstoreBounds *bounds,
 
 typedef struct GstoreWindowScan GstoreWindowScan;
 
+/* Is the column of today what the chunk with this stamp was written with?
+ * Raises 55000 if not. */
+extern void gstore_check_column(const GstoreTarget *target,
+								const GstoreSchemaStamp *stamp,
+								AttrNumber attnum);
+
 /*
  * Read columns attnums[0 .. ncolumns - 1] of a set, which must live as long.
  * target tells today's columns: a chunk whose column was of another type is

@@ -188,7 +188,8 @@ def have_modules():
 
 def run_where_modules_are():
     """Go on in build/venv, with what is missing installed there."""
-    folder = TOP / "build" / "venv"
+    folder = pathlib.Path(os.environ.get("GSTORE_VENV",
+                                          TOP / "build" / "venv"))
     python = folder / "bin" / "python"
     if have_modules() or "GSTORE_IN_VENV" in os.environ:
         return

@@ -1,0 +1,143 @@
+/*
+ * copy.c
+ *	  Copying what a snapshot sees into one image; see copy.h.
+ *
+ * Private memory: about the size of the image, until it is written.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "codec/arrow.h"
+#include "request/view.h"
+#include "store/copy.h"
+#include "store/window.h"
+
+static void
+check(const GstoreTarget *target, GstoreCodecStatus status,
+	  const GstoreCodecError *error)
+{
+	if (status != GSTORE_CODEC_OK)
+		gstore_codec_raise(status, error, target->relname, target->schema);
+}
+
+/*
+ * Are its columns what they are today?  A column that the format arrow keeps as
+ * the text of its type can be made from nothing else here.
+ */
+static void
+check_source(const GstoreTarget *target, const GstoreSeenChunk *seen)
+{
+	const GstoreSchema *then = &seen->stamp->schema;
+
+	for (int i = 0; i < then->ncols && i < target->schema->ncols; i++)
+	{
+		const GstoreColumn *now = &target->schema->columns[i];
+
+		if (now->dropped || then->columns[i].dropped)
+			continue;
+		gstore_check_column(target, seen->stamp, i + 1);
+		if ((now->arrow_kind == GSTORE_ARROW_OUTPUT) !=
+			(then->columns[i].arrow_kind == GSTORE_ARROW_OUTPUT))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("foreign table \"%s\" has rows of two formats",
+							target->relname),
+					 errdetail("Column \"%s\" is kept as text in one of them.",
+							   now->name),
+					 errhint("Copy the rows into a new table of one format.")));
+	}
+}
+
+/* The rows that are seen: what is hidden, inverted; NULL for all. */
+static uint8 *
+rows_to_keep(const GstoreSeenChunk *seen)
+{
+	Size bytes = ((Size) seen->chunk->rows + 7) / 8;
+	uint8 *keep;
+
+	if (seen->hidden == NULL)
+		return NULL;
+	keep = palloc_extended(bytes, MCXT_ALLOC_HUGE);
+	for (Size i = 0; i < bytes; i++)
+		keep[i] = ~seen->hidden[i];
+	return keep;
+}
+
+static void
+append_chunk(const GstoreTarget *target, const GstoreSeenChunk *seen,
+			 GstoreBuilder *builder, const GstoreAllocator *allocator,
+			 const char *purpose)
+{
+	const GstoreChunk *chunk = seen->chunk;
+	const GstoreCodec *codec = gstore_codec(chunk->format);
+	GstoreByteRange all = {0, chunk->image_bytes};
+	GstoreView *view = gstore_view_open(chunk->location, chunk->self, &all, 1,
+										purpose);
+	uint8 *keep = rows_to_keep(seen);
+	GstoreImage *image;
+	GstoreCodecError error;
+	const void *bytes;
+
+	gstore_view_wait(view);
+	bytes = gstore_view_pointer(view, 0);
+	check(target, codec->open(bytes, chunk->image_bytes, &seen->stamp->schema, allocator, &image, &error),
+		  &error);
+	check(target, gstore_codec_merge(target->codec, builder, target->schema, codec, image, &seen->stamp->schema, bytes, keep, allocator, &error),
+		  &error);
+	codec->close(image);
+	gstore_view_close(view);
+	if (keep != NULL)
+		pfree(keep);
+}
+
+static GstoreChunk *
+write_chunk(const GstoreTarget *target, GstoreBuilder *builder,
+			const char *purpose, GstoreHold **hold)
+{
+	const GstoreCodec *codec = target->codec;
+	uint64 bytes = codec->builder_image_bytes(builder);
+	GstoreChunk *chunk = gstore_chunk_create(0, hold);
+	GstoreImageSpace *space = gstore_image_reserve_shareable(target->pinning,
+															 bytes, purpose);
+
+	codec->builder_write(builder, gstore_image_memory(space));
+	chunk->location = gstore_image_place(space);
+	chunk->format = codec->format;
+	chunk->pinning = target->pinning;
+	chunk->rows = codec->builder_rows(builder);
+	chunk->image_bytes = bytes;
+	return chunk;
+}
+
+GstoreChunk *
+gstore_copy_rows(const GstoreTarget *target, const GstoreSeenSet *set,
+				 uint32 first, uint32 count, GstoreHold **hold)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "gstore_fdw copy",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	GstoreAllocator allocator = gstore_context_allocator();
+	char *purpose = psprintf("copying foreign table \"%s\"", target->relname);
+	GstoreBuilder *builder = target->codec->builder_create(target->schema,
+														   &allocator);
+	GstoreChunk *chunk = NULL;
+
+	if (builder == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory while %s", purpose)));
+	for (uint32 i = first; i < first + count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		check_source(target, &set->chunks[i]);
+		append_chunk(target, &set->chunks[i], builder, &allocator, purpose);
+	}
+	if (target->codec->builder_rows(builder) > 0)
+		chunk = write_chunk(target, builder, purpose, hold);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+	return chunk;
+}
