@@ -100,6 +100,10 @@ BEGIN
 		g_did.answer := NULL;
 	END IF;
 	SELECT * INTO h_did FROM try(twin, returning_rows);
+	-- rows of the heap are locked one by one, in an order of their own
+	IF h_did.state = '40P01' THEN
+		RAISE EXCEPTION 'given up: %', h_did.answer USING ERRCODE = '40P01';
+	END IF;
 	-- which of two reasons to fail is met first is up to the rows' order
 	IF h_did.state = '40001' AND level = 'serializable' OR
 		'40001' IN (g_did.state, h_did.state) AND '00000' NOT IN (g_did.state, h_did.state) AND level <> 'read committed' THEN
