@@ -132,8 +132,7 @@ static uint8 *
 need_bitmap(GstoreDeleter *deleter, uint8 **bitmap, const GstoreChunk *chunk)
 {
 	if (*bitmap == NULL)
-		*bitmap = MemoryContextAllocZero(deleter->context,
-										 ((Size) chunk->rows + 7) / 8);
+		*bitmap = gstore_empty_bitmap(deleter->context, chunk->rows);
 	return *bitmap;
 }
 

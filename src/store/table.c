@@ -9,12 +9,15 @@
  */
 #include "postgres.h"
 
-#include "port/pg_bitutils.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 #include "store/table.h"
+
+/* Bytes from which on a bitmap comes from the kernel, page by page as it is
+ * written to, so that a few deletions of a large chunk cost little. */
+#define LARGE_BITMAP (64 * 1024)
 
 /* ---- what a snapshot sees ---- */
 
@@ -77,25 +80,67 @@ pin_all(GstoreTable *table, GstoreSeenSet *set)
 }
 
 static void
-hide_rows(uint8 *hidden, uint32 first, uint32 count)
+free_bitmap(void *bitmap)
 {
-	for (uint32 row = first; row < first + count; row++)
-		hidden[row / 8] |= 1 << (row % 8);
+	free(bitmap);
 }
 
-static void
+uint8 *
+gstore_empty_bitmap(MemoryContext context, uint64 rows)
+{
+	Size bytes = (rows + 7) / 8;
+	MemoryContextCallback *callback;
+
+	if (bytes < LARGE_BITMAP)
+		return MemoryContextAllocZero(context, bytes);
+	callback = MemoryContextAllocZero(context, sizeof(*callback));
+	callback->func = free_bitmap;
+	callback->arg = calloc(1, bytes);
+	if (callback->arg == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("A bitmap of %llu rows could not be allocated.",
+						   (unsigned long long) rows)));
+	MemoryContextRegisterResetCallback(context, callback);
+	return callback->arg;
+}
+
+/* Hide rows [first, first + count); returns how many were not hidden yet. */
+static uint32
+hide_rows(uint8 *hidden, uint32 first, uint32 count)
+{
+	uint32 fresh = 0;
+
+	for (uint32 row = first; row < first + count; row++)
+	{
+		fresh += (hidden[row / 8] & (1 << (row % 8))) == 0;
+		hidden[row / 8] |= 1 << (row % 8);
+	}
+	return fresh;
+}
+
+static uint32
 hide_deletion(uint8 *hidden, const GstoreDeletion *deletion, uint32 rows)
 {
+	uint32 fresh = 0;
+
 	if (deletion->is_bitmap)
 	{
 		const uint8 *bits = (const uint8 *) deletion->list;
 
 		for (uint32 i = 0; i < (rows + 7) / 8; i++)
-			hidden[i] |= bits[i];
+		{
+			uint8 news = bits[i] & ~hidden[i];
+
+			fresh += __builtin_popcount(news);
+			hidden[i] |= news;
+		}
 	}
 	else
 		for (uint32 i = 0; i < deletion->rows; i++)
-			hide_rows(hidden, deletion->list[i], 1);
+			fresh += hide_rows(hidden, deletion->list[i], 1);
+	return fresh;
 }
 
 /* Work out what the snapshot sees of one pinned chunk. */
@@ -104,7 +149,6 @@ look_at(GstoreSeenSet *set, GstoreSeenChunk *seen, const GstoreSight *sight)
 {
 	dsa_area *area = gstore_dsa();
 	GstoreChunk *chunk = seen->chunk;
-	Size bytes = ((Size) chunk->rows + 7) / 8;
 	uint32 first = 0;
 	dsa_pointer pointer;
 
@@ -122,8 +166,8 @@ look_at(GstoreSeenSet *set, GstoreSeenChunk *seen, const GstoreSight *sight)
 		else if (chunk->nranges > 1)
 		{
 			if (seen->hidden == NULL)
-				seen->hidden = MemoryContextAllocZero(set->context, bytes);
-			hide_rows(seen->hidden, first, range->rows);
+				seen->hidden = gstore_empty_bitmap(set->context, chunk->rows);
+			(void) hide_rows(seen->hidden, first, range->rows);
 		}
 		first += range->rows;
 	}
@@ -137,14 +181,12 @@ look_at(GstoreSeenSet *set, GstoreSeenChunk *seen, const GstoreSight *sight)
 		if (gstore_stamp_seen(&deletion->stamp, sight))
 		{
 			if (seen->hidden == NULL)
-				seen->hidden = MemoryContextAllocZero(set->context, bytes);
-			hide_deletion(seen->hidden, deletion, chunk->rows);
+				seen->hidden = gstore_empty_bitmap(set->context, chunk->rows);
+			seen->seen_rows -= hide_deletion(seen->hidden, deletion,
+											 chunk->rows);
 		}
 		pointer = deletion->next;
 	}
-	if (seen->hidden != NULL)
-		seen->seen_rows = chunk->rows -
-						  (uint32) pg_popcount((char *) seen->hidden, (int) bytes);
 }
 
 static void
@@ -185,11 +227,7 @@ gstore_seen_set_take(GstoreTable *table, Snapshot snapshot, Relation relation)
 
 		look_at(set, &seen, &sight);
 		if (seen.seen_rows == 0)
-		{
-			if (seen.hidden != NULL)
-				pfree(seen.hidden);
 			continue;
-		}
 		if (gstore_chunk_is_lost(seen.chunk))
 			report_lost(table->key.table);
 		seen.stamp = dsa_get_address(gstore_dsa(), seen.chunk->schema);

@@ -43,6 +43,9 @@ extern GstoreSeenSet *gstore_seen_set_take(GstoreTable *table,
 										   Relation relation);
 extern void gstore_seen_set_release(GstoreSeenSet *set);
 
+/* A bitmap of rows, none set, that goes with the context: not to be pfreed. */
+extern uint8 *gstore_empty_bitmap(MemoryContext context, uint64 rows);
+
 /*
  * Take back what no one can see: chunks whose inserters all aborted or whose
  * deletion every snapshot sees, aborted deletion vectors; and freeze stamps

@@ -81,7 +81,9 @@ for rows in $ROWS; do
 	used=$(psql -Atc 'SELECT sum(used) FROM gstore_devices')
 	took[delete-$rows]=$(median "INSERT INTO t SELECT $row FROM generate_series($rows + 1, $rows + 1000) i" \
 		"DELETE FROM t WHERE id > $rows")
-	echo "$rows rows: append 1,000 ${took[append-$rows]}, delete 1,000 by range ${took[delete-$rows]}; device memory $used"
+	took[middle-$rows]=$(median "ROLLBACK; BEGIN" \
+		"DELETE FROM t WHERE id BETWEEN $((rows / 2)) AND $((rows / 2 + 999))" 2>/dev/null)
+	echo "$rows rows: append 1,000 ${took[append-$rows]}, delete 1,000 just appended ${took[delete-$rows]}, 1,000 in the middle ${took[middle-$rows]}; device memory $used"
 	psql -c 'DROP FOREIGN TABLE t'
 done
 
