@@ -5,7 +5,8 @@
 #   ROWS='1000000 10000000'  sizes of the table that gets 1,000 rows more, and
 #                            1,000 fewer
 #   BIG=6000000              rows of the table that loses a tenth, also a heap
-#   REPEAT=5                 measurements of each; their median counts
+#   REPEAT=5                 measurements of the tenth; their median counts
+#   SMALL=51                 and of the thousand rows
 #   DEVICE=host              gstore_fdw.device: auto, host or cuda
 #
 # Prints medians in ms: the change alone, in a transaction of its own.
@@ -13,6 +14,7 @@ set -eu
 . "$(dirname "$0")/../lib.sh"
 
 ROWS=${ROWS:-1000000 10000000}
+SMALL=${SMALL:-51}
 BIG=${BIG:-6000000}
 REPEAT=${REPEAT:-5}
 DEVICE=${DEVICE:-host}
@@ -76,12 +78,12 @@ echo "device $DEVICE, medians of $REPEAT, ms"
 for rows in $ROWS; do
 	psql -c "CREATE FOREIGN TABLE t ($columns) SERVER gstore_fdw" \
 		-c "INSERT INTO t SELECT $row FROM generate_series(1, $rows) i"
-	took[append-$rows]=$(median "SELECT 1" \
+	took[append-$rows]=$(REPEAT=$SMALL median "SELECT 1" \
 		"INSERT INTO t SELECT $row FROM generate_series($rows + 1, $rows + 1000) i")
 	used=$(psql -Atc 'SELECT sum(used) FROM gstore_devices')
-	took[delete-$rows]=$(median "INSERT INTO t SELECT $row FROM generate_series($rows + 1, $rows + 1000) i" \
+	took[delete-$rows]=$(REPEAT=$SMALL median "INSERT INTO t SELECT $row FROM generate_series($rows + 1, $rows + 1000) i" \
 		"DELETE FROM t WHERE id > $rows")
-	took[middle-$rows]=$(median "ROLLBACK; BEGIN" \
+	took[middle-$rows]=$(REPEAT=$SMALL median "ROLLBACK; BEGIN" \
 		"DELETE FROM t WHERE id BETWEEN $((rows / 2)) AND $((rows / 2 + 999))" 2>/dev/null)
 	echo "$rows rows: append 1,000 ${took[append-$rows]}, delete 1,000 just appended ${took[delete-$rows]}, 1,000 in the middle ${took[middle-$rows]}; device memory $used"
 	psql -c 'DROP FOREIGN TABLE t'
