@@ -87,6 +87,34 @@ gstore_op_date_instant(gstore_timestamp *r, gstore_date a)
 	return GSTORE_STATE_VALUE;
 }
 
+/* ---- intervals ---- */
+
+/* Months of 30 days of 24 hours, as PostgreSQL compares them. */
+GSTORE_DEVICE_FUNC GstoreInt128
+gstore_span_length(GstoreSpan a)
+{
+	int64 days = (int64) a.months * 30 + a.days;
+
+	return (GstoreInt128) days * GSTORE_DAY + a.microseconds;
+}
+
+#define GSTORE_DEFINE_SPAN(name, sign) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_span##name(gstore_logic *r, \
+												  gstore_span a, \
+												  gstore_span b) \
+	{ \
+		*r = (gstore_logic) (gstore_span_length(a) \
+								 sign gstore_span_length(b)); \
+		return GSTORE_STATE_VALUE; \
+	}
+
+GSTORE_DEFINE_SPAN(eq, ==)
+GSTORE_DEFINE_SPAN(ne, !=)
+GSTORE_DEFINE_SPAN(lt, <)
+GSTORE_DEFINE_SPAN(le, <=)
+GSTORE_DEFINE_SPAN(gt, >)
+GSTORE_DEFINE_SPAN(ge, >=)
+
 /* ---- the calendar ---- */
 
 typedef struct GstoreCalendar

@@ -31,6 +31,7 @@ GSTORE_DEFINE_COMPARISONS(int4)
 GSTORE_DEFINE_COMPARISONS(int8)
 GSTORE_DEFINE_COMPARISONS(date)
 GSTORE_DEFINE_COMPARISONS(timestamp)
+GSTORE_DEFINE_COMPARISONS(oid)
 
 /* int2 and int4 are computed in a wider type and looked at afterwards. */
 #define GSTORE_DEFINE_NARROW(type, wide, low, high, state) \

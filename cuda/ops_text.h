@@ -65,6 +65,26 @@ GSTORE_DEFINE_TEXT(le, gstore_text_compare(a, b) <= 0)
 GSTORE_DEFINE_TEXT(gt, gstore_text_compare(a, b) > 0)
 GSTORE_DEFINE_TEXT(ge, gstore_text_compare(a, b) >= 0)
 
+/* A uuid is 16 bytes. */
+#define GSTORE_DEFINE_UUID(name, sign) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_uuid##name(gstore_logic *r, \
+												  gstore_uuid a, \
+												  gstore_uuid b) \
+	{ \
+		GstoreText x = {(const uint8 *) a.words, sizeof(a)}; \
+		GstoreText y = {(const uint8 *) b.words, sizeof(b)}; \
+\
+		*r = (gstore_logic) (gstore_text_compare(x, y) sign 0); \
+		return GSTORE_STATE_VALUE; \
+	}
+
+GSTORE_DEFINE_UUID(eq, ==)
+GSTORE_DEFINE_UUID(ne, !=)
+GSTORE_DEFINE_UUID(lt, <)
+GSTORE_DEFINE_UUID(le, <=)
+GSTORE_DEFINE_UUID(gt, >)
+GSTORE_DEFINE_UUID(ge, >=)
+
 GSTORE_DEVICE_FUNC uint8
 gstore_op_bpchar_text(gstore_text *r, gstore_text a)
 {

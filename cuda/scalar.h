@@ -64,6 +64,19 @@ typedef struct GstoreText
 	uint64 length;
 } GstoreText;
 
+/* An interval, as PostgreSQL lays it out. */
+typedef struct GstoreSpan
+{
+	int64 microseconds;
+	int32 days;
+	int32 months;
+} GstoreSpan;
+
+typedef struct GstoreUuid
+{
+	uint64 words[2]; /* 16 bytes, compared as bytes */
+} GstoreUuid;
+
 typedef uint8 gstore_logic; /* 0 or 1 */
 typedef int16 gstore_int2;
 typedef int32 gstore_int4;
@@ -74,8 +87,12 @@ typedef GstoreNumeric gstore_numeric;
 typedef GstoreText gstore_text;
 typedef int32 gstore_date;		/* days since 2000-01-01 */
 typedef int64 gstore_timestamp; /* microseconds since then; also of a day */
+typedef GstoreSpan gstore_span;
+typedef GstoreUuid gstore_uuid;
+typedef uint32 gstore_oid;
 
-/* Every type a register may have: enum, C type. */
+/* Every type a register may have: enum, C type.  The last three have operators
+ * only: no keys, no aggregates. */
 #define GSTORE_TYPE_LIST(TYPE) \
 	TYPE(BOOL, logic) \
 	TYPE(INT2, int2) \
@@ -86,7 +103,10 @@ typedef int64 gstore_timestamp; /* microseconds since then; also of a day */
 	TYPE(NUMERIC, numeric) \
 	TYPE(TEXT, text) \
 	TYPE(DATE, date) \
-	TYPE(TIMESTAMP, timestamp)
+	TYPE(TIMESTAMP, timestamp) \
+	TYPE(SPAN, span) \
+	TYPE(UUID, uuid) \
+	TYPE(OID, oid)
 
 typedef enum GstoreType
 {

@@ -91,6 +91,15 @@ type_of(Oid typid, GstoreType *type)
 		case TIMESTAMPTZOID:
 			*type = GSTORE_TYPE_TIMESTAMP;
 			return true;
+		case INTERVALOID:
+			*type = GSTORE_TYPE_SPAN;
+			return true;
+		case UUIDOID:
+			*type = GSTORE_TYPE_UUID;
+			return true;
+		case OIDOID:
+			*type = GSTORE_TYPE_OID;
+			return true;
 		default:
 			return false;
 	}
@@ -153,6 +162,9 @@ add_constant(Compiler *compiler, GstoreType type, Datum value, bool isnull,
 		float8 f8;
 		GstoreNumeric numeric;
 		GstoreText text;
+		GstoreSpan span;
+		GstoreUuid uuid;
+		Oid oid;
 	} bytes;
 	uint8 state = isnull ? GSTORE_STATE_NULL : GSTORE_STATE_VALUE;
 	struct varlena *varlena;
@@ -184,6 +196,17 @@ add_constant(Compiler *compiler, GstoreType type, Datum value, bool isnull,
 				break;
 			case GSTORE_TYPE_FLOAT8:
 				bytes.f8 = DatumGetFloat8(value);
+				break;
+			case GSTORE_TYPE_OID:
+				bytes.oid = DatumGetObjectId(value);
+				break;
+			case GSTORE_TYPE_SPAN:
+				memcpy(&bytes.span, DatumGetPointer(value),
+					   sizeof(bytes.span));
+				break;
+			case GSTORE_TYPE_UUID:
+				memcpy(&bytes.uuid, DatumGetPointer(value),
+					   sizeof(bytes.uuid));
 				break;
 			case GSTORE_TYPE_NUMERIC:
 				varlena = PG_DETOAST_DATUM_PACKED(value);
@@ -585,6 +608,9 @@ compile_extreme(Compiler *compiler, MinMaxExpr *expr, Operand *to)
 		[GSTORE_TYPE_FLOAT8] = GSTORE_OP_FLOAT8_LT,
 		[GSTORE_TYPE_NUMERIC] = GSTORE_OP_NUMERIC_LT,
 		[GSTORE_TYPE_DATE] = GSTORE_OP_DATE_LT,
+		[GSTORE_TYPE_SPAN] = GSTORE_OP_SPAN_LT,
+		[GSTORE_TYPE_UUID] = GSTORE_OP_UUID_LT,
+		[GSTORE_TYPE_OID] = GSTORE_OP_OID_LT,
 		[GSTORE_TYPE_TIMESTAMP] = GSTORE_OP_TIMESTAMP_LT};
 	ListCell *cell;
 

@@ -192,6 +192,7 @@ run_vector(Worker *worker, uint64 first, int n)
 
 	worker->machine.input = task->input;
 	worker->machine.first = first;
+	gstore_machine_forget(&worker->machine);
 	selection = visible_rows(task->input, first, &n, worker->selections[0]);
 	nmarked = run_filter(worker, &selection, &n);
 	if (task->pass != NULL)

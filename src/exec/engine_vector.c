@@ -10,150 +10,6 @@
 
 #include "exec/engine_vector.h"
 
-/* ---- loading columns ---- */
-
-static inline bool
-row_is_null(const GstoreColumnView *view, uint64 row)
-{
-	uint64 bit = view->validity_bit + row;
-
-	return view->validity != NULL &&
-		   (view->validity[bit / 8] & (1 << (bit % 8))) == 0;
-}
-
-/* The bytes of a varlena without its header; VALUE, NULL or an error. */
-static uint8
-find_varlena(const GstoreColumnView *view, uint64 row, GstoreText *text)
-{
-	uint64 offset = (uint64) gstore_read_u32(view->values + 4 * row) * 8;
-	uint32 header;
-
-	text->data = NULL;
-	text->length = 0;
-	if (offset == 0 || row_is_null(view, row))
-		return GSTORE_STATE_NULL;
-	if (offset < view->base_from || view->base_to < 4 ||
-		offset > view->base_to - 4)
-		return GSTORE_STATE_CORRUPT;
-	header = gstore_read_u32(view->base + offset);
-	if ((header & 3) == 2)
-		return GSTORE_STATE_BEYOND; /* compressed */
-	if ((header & 3) != 0 || header < 16 ||
-		(header >> 2) > view->base_to - offset)
-		return GSTORE_STATE_CORRUPT;
-	text->data = view->base + offset + 4;
-	text->length = (header >> 2) - 4;
-	return GSTORE_STATE_VALUE;
-}
-
-/* A value of fixed size, as bytes: images may be anywhere, but compilers make
- * one load of it. */
-#define LOAD_FIXED(ctype) \
-	do \
-	{ \
-		ctype *to = vector->own; \
-\
-		for (int i = 0; i < n; i++) \
-		{ \
-			int at = selection ? selection[i] : i; \
-\
-			memcpy(&to[at], \
-				   view->values + (first + at) * view->stride, \
-				   sizeof(ctype)); \
-		} \
-	} while (0)
-
-static void
-load_fixed(GstoreVector *vector, const GstoreColumnView *view, uint64 first,
-		   uint32 bytes, const uint16 *selection, int n)
-{
-	const uint8 *start = view->values + first * view->stride;
-
-	if (view->stride == bytes && ((uintptr_t) start & (bytes - 1)) == 0)
-		vector->values = (void *) (uintptr_t) start;
-	else
-	{
-		vector->values = vector->own;
-		switch (bytes)
-		{
-			case 1:
-				LOAD_FIXED(uint8);
-				break;
-			case 2:
-				LOAD_FIXED(uint16);
-				break;
-			case 4:
-				LOAD_FIXED(uint32);
-				break;
-			default:
-				LOAD_FIXED(uint64);
-				break;
-		}
-	}
-	vector->clean = view->validity == NULL;
-	if (vector->clean)
-		return;
-	vector->clean = true;
-	for (int i = 0; i < n; i++)
-	{
-		int at = selection ? selection[i] : i;
-
-		vector->states[at] = row_is_null(view, first + at);
-		vector->clean &= !vector->states[at];
-	}
-}
-
-/* A column was bound that is not what the program was compiled for. */
-static void
-load_state(GstoreVector *vector, uint8 state)
-{
-	memset(vector->states, state, GSTORE_VECTOR_ROWS);
-	vector->values = vector->own;
-	vector->clean = false;
-}
-
-static void
-load_column(GstoreMachine *machine, const GstoreInstruction *instruction,
-			const uint16 *selection, int n)
-{
-	GstoreVector *vector = &machine->registers[instruction->result];
-	const GstoreColumnView *view = &machine->input->columns[instruction->a];
-	GstoreType type =
-		GSTORE_PROGRAM_PART(machine->program, GstoreRegister,
-							registers)[instruction->result]
-			.type;
-	bool is_varlena = type == GSTORE_TYPE_TEXT || type == GSTORE_TYPE_NUMERIC;
-	uint8 seen = 0;
-
-	if (view->encoding == GSTORE_ENCODING_ABSENT)
-		load_state(vector, GSTORE_STATE_NULL);
-	else if (view->encoding == GSTORE_ENCODING_FIXED && !is_varlena &&
-			 view->attlen == (int16) gstore_type_bytes(type))
-		load_fixed(vector, view, machine->first, gstore_type_bytes(type),
-				   selection, n);
-	else if (view->encoding == GSTORE_ENCODING_PGSTROM_VARLENA && is_varlena)
-	{
-		vector->values = vector->own;
-		for (int i = 0; i < n; i++)
-		{
-			int at = selection ? selection[i] : i;
-			GstoreText text;
-			uint8 state = find_varlena(view, machine->first + at, &text);
-
-			if (type == GSTORE_TYPE_TEXT)
-				((GstoreText *) vector->own)[at] = text;
-			else if (state == GSTORE_STATE_VALUE)
-				state = gstore_numeric_decode((GstoreNumeric *) vector->own + at,
-											  text.data, text.length);
-			vector->states[at] = state;
-			seen |= state;
-		}
-		vector->clean = seen == 0;
-	}
-	else
-		load_state(vector, GSTORE_STATE_BEYOND);
-}
-
 /* ---- operators ---- */
 
 typedef void (*OperatorLoop)(GstoreVector *r, const GstoreVector *a,
@@ -350,7 +206,7 @@ gstore_machine_run(GstoreMachine *machine, int from, int to,
 		const GstoreInstruction *instruction = &instructions[i];
 
 		if (instruction->opcode == GSTORE_OP_LOAD)
-			load_column(machine, instruction, selection, n);
+			gstore_machine_load(machine, instruction, selection, n);
 		else if (instruction->opcode < GSTORE_OP_SELECT)
 			run_logic(machine, instruction, selection, n);
 		else if (instruction->opcode <= GSTORE_OP_CHOOSE)
@@ -429,6 +285,7 @@ gstore_machine_init(GstoreMachine *machine, const GstoreProgram *program)
 void
 gstore_machine_free(GstoreMachine *machine)
 {
+	gstore_machine_free_plain(machine);
 	free(machine->registers);
 	free(machine->memory);
 	memset(machine, 0, sizeof(*machine));

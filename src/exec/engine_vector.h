@@ -19,6 +19,8 @@ typedef struct GstoreVector
 	void *own;	   /* memory of its own */
 } GstoreVector;
 
+typedef struct GstorePlainBlock GstorePlainBlock;
+
 /* What one thread runs a program with. */
 typedef struct GstoreMachine
 {
@@ -27,6 +29,8 @@ typedef struct GstoreMachine
 	uint64 first; /* row of the input at position 0 */
 	GstoreVector *registers;
 	uint8 *memory;
+	GstorePlainBlock *plain; /* decompressed values of this vector */
+	uint64 plain_bytes;
 } GstoreMachine;
 
 extern bool gstore_machine_init(GstoreMachine *machine,
@@ -35,6 +39,14 @@ extern void gstore_machine_free(GstoreMachine *machine);
 /* Run instructions [from, to) on n rows of a selection. */
 extern void gstore_machine_run(GstoreMachine *machine, int from, int to,
 							   const uint16 *selection, int n);
+
+/* Load a column; what its vector points to lives until forget, which is called
+ * before each vector of rows. */
+extern void gstore_machine_load(GstoreMachine *machine,
+								const GstoreInstruction *instruction,
+								const uint16 *selection, int n);
+extern void gstore_machine_forget(GstoreMachine *machine);
+extern void gstore_machine_free_plain(GstoreMachine *machine);
 
 /* ---- groups: one table per thread ---- */
 
