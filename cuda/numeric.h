@@ -47,6 +47,8 @@ gstore_power_of_ten(int exponent)
 {
 	GstoreUint128 power = 1;
 
+	for (; exponent >= 18; exponent -= 18)
+		power *= UINT64_C(1000000000000000000);
 	for (; exponent > 0; exponent--)
 		power *= 10;
 	return power;

@@ -9,6 +9,7 @@
 #ifndef GSTORE_OPS_NUMERIC_H
 #define GSTORE_OPS_NUMERIC_H
 
+#include "numeric.h"
 #include "scalar.h"
 
 typedef unsigned __int128 GstoreUint128;
@@ -49,25 +50,6 @@ gstore_int128_add(GstoreInt128 *r, GstoreInt128 a, GstoreInt128 b)
 	return !((((GstoreUint128) a ^ sum) & ((GstoreUint128) b ^ sum)) >> 127);
 }
 
-/* 10^n, n from 0 to 38. */
-GSTORE_DEVICE_FUNC GstoreInt128
-gstore_power_of_ten(int n)
-{
-	GstoreInt128 power = 1;
-
-	while (n >= 18)
-	{
-		power *= 1000000000000000000LL;
-		n -= 18;
-	}
-	while (n > 0)
-	{
-		power *= 10;
-		n--;
-	}
-	return power;
-}
-
 /* Give a at least this many digits after the point. */
 GSTORE_DEVICE_FUNC bool
 gstore_numeric_rescale(GstoreNumeric *a, int32 scale)
@@ -79,7 +61,7 @@ gstore_numeric_rescale(GstoreNumeric *a, int32 scale)
 	if (a->value != 0 &&
 		(more > GSTORE_NUMERIC_DIGITS ||
 		 !gstore_int128_multiply(&a->value, a->value,
-								 gstore_power_of_ten(more))))
+								 (GstoreInt128) gstore_power_of_ten(more))))
 		return false;
 	a->scale = scale;
 	return true;
@@ -143,7 +125,7 @@ gstore_numeric_decode(GstoreNumeric *r, const uint8 *data, uint64 length)
 
 		if (fraction - r->scale > GSTORE_NUMERIC_DIGITS)
 			return GSTORE_STATE_BEYOND;
-		power = gstore_power_of_ten(fraction - r->scale);
+		power = (GstoreInt128) gstore_power_of_ten(fraction - r->scale);
 		if (gstore_int128_small(value) && gstore_int128_small(power))
 		{
 			if ((int64) value % (int64) power != 0)
@@ -161,7 +143,7 @@ gstore_numeric_decode(GstoreNumeric *r, const uint8 *data, uint64 length)
 	{
 		if (r->scale - fraction > GSTORE_NUMERIC_DIGITS ||
 			!gstore_int128_multiply(&value, value,
-									gstore_power_of_ten(r->scale - fraction)))
+									(GstoreInt128) gstore_power_of_ten(r->scale - fraction)))
 			return GSTORE_STATE_BEYOND;
 	}
 	r->value = negative ? -value : value;

@@ -74,4 +74,26 @@
 #define gstore_create_foreignscan_path create_foreignscan_path
 #endif
 
+/* create_foreign_upper_path: likewise. */
+#if PG_VERSION_NUM >= 180000
+#define gstore_create_foreign_upper_path(root, rel, target, rows, startup, \
+										 total, pathkeys, outer, fdw_private) \
+	create_foreign_upper_path(root, rel, target, rows, 0, startup, total, \
+							  pathkeys, outer, NIL, fdw_private)
+#elif PG_VERSION_NUM >= 170000
+#define gstore_create_foreign_upper_path(root, rel, target, rows, startup, \
+										 total, pathkeys, outer, fdw_private) \
+	create_foreign_upper_path(root, rel, target, rows, startup, total, \
+							  pathkeys, outer, NIL, fdw_private)
+#else
+#define gstore_create_foreign_upper_path create_foreign_upper_path
+#endif
+
+/* What is really grouped by: without redundant keys since 16. */
+#if PG_VERSION_NUM >= 160000
+#define gstore_group_clause(root) ((root)->processed_groupClause)
+#else
+#define gstore_group_clause(root) ((root)->parse->groupClause)
+#endif
+
 #endif

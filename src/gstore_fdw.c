@@ -226,6 +226,7 @@ gstore_fdw_handler(PG_FUNCTION_ARGS)
 	gstore_modify_callbacks(routine);
 	gstore_direct_callbacks(routine);
 	gstore_analyze_callbacks(routine);
+	gstore_upper_callbacks(routine);
 	gstore_import_callbacks(routine);
 	PG_RETURN_POINTER(routine);
 }

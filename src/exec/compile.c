@@ -742,31 +742,99 @@ gstore_program_supports(Expr *expr, Index varno)
 		   compile(&compiler, (Node *) expr, &result);
 }
 
+bool
+gstore_program_supports_value(Expr *expr, Index varno)
+{
+	Compiler compiler = {.varno = varno};
+	Operand result;
+
+	return compile(&compiler, (Node *) expr, &result);
+}
+
+/* Each of a list of conditions becomes a conjunct. */
+static bool
+compile_conjuncts(Compiler *compiler, List *quals)
+{
+	ListCell *cell;
+
+	foreach(cell, quals)
+	{
+		Operand result;
+
+		compiler->emitted = 0;
+		if (!compile(compiler, lfirst(cell), &result) ||
+			result.type != GSTORE_TYPE_BOOL)
+			return false;
+		gstore_program_filter(compiler->builder, result.reg);
+	}
+	return true;
+}
+
+static bool
+compile_aggregate(Compiler *compiler, const Aggref *aggref)
+{
+	Expr *argument = gstore_aggregate_argument(aggref);
+	GstoreAggregateKind kind = gstore_aggregate_kind(aggref);
+	Operand value = {GSTORE_TYPE_BOOL, GSTORE_NO_REGISTER};
+	Operand filter = {GSTORE_TYPE_BOOL, GSTORE_NO_REGISTER};
+
+	compiler->emitted = 0;
+	if (argument != NULL && !compile(compiler, (Node *) argument, &value))
+		return false;
+	if (aggref->aggfilter != NULL &&
+		!compile(compiler, (Node *) aggref->aggfilter, &filter))
+		return false;
+	gstore_program_aggregate(compiler->builder, kind, value.reg, filter.reg);
+	return true;
+}
+
+/* What was compiled, or NULL if something was not; the builder is gone. */
+static GstoreProgram *
+finish(Compiler *compiler, bool fine)
+{
+	GstoreProgram *program = NULL;
+
+	if (fine)
+		program = gstore_program_finish(compiler->builder);
+	gstore_program_end(compiler->builder);
+	return program;
+}
+
 GstoreProgram *
 gstore_program_compile_filter(List *quals, Index varno, PlanState *parent)
 {
 	Compiler compiler = {.varno = varno, .parent = parent};
-	GstoreProgram *program = NULL;
-	bool fine = true;
+
+	compiler.builder = gstore_program_begin(&context_allocator);
+	if (compiler.builder == NULL)
+		return NULL;
+	return finish(&compiler, compile_conjuncts(&compiler, quals));
+}
+
+GstoreProgram *
+gstore_program_compile_aggregate(List *quals, List *keys, List *aggrefs,
+								 Index varno, PlanState *parent)
+{
+	Compiler compiler = {.varno = varno, .parent = parent};
+	bool fine;
 	ListCell *cell;
 
 	compiler.builder = gstore_program_begin(&context_allocator);
 	if (compiler.builder == NULL)
 		return NULL;
-	foreach(cell, quals)
+	fine = compile_conjuncts(&compiler, quals);
+	foreach(cell, keys)
 	{
-		Operand result;
+		Operand key;
 
 		compiler.emitted = 0;
-		fine = fine && compile(&compiler, lfirst(cell), &result) &&
-			   result.type == GSTORE_TYPE_BOOL;
+		fine = fine && compile(&compiler, lfirst(cell), &key);
 		if (fine)
-			gstore_program_filter(compiler.builder, result.reg);
+			gstore_program_key(compiler.builder, key.reg);
 	}
-	if (fine)
-		program = gstore_program_finish(compiler.builder);
-	gstore_program_end(compiler.builder);
-	return program;
+	foreach(cell, aggrefs)
+		fine = fine && compile_aggregate(&compiler, lfirst(cell));
+	return finish(&compiler, fine);
 }
 
 AttrNumber

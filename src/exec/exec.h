@@ -46,13 +46,43 @@ extern AttrNumber gstore_program_attnum(const GstoreProgram *program,
  * *swapped: with its arguments the other way round. */
 extern int gstore_function_opcode(Oid function, Oid collation, bool *swapped);
 
+/* The same as supports, but it may be a constant: an argument, a key. */
+extern bool gstore_program_supports_value(Expr *expr, Index varno);
+
+/* A program that filters by quals, groups by keys, and accumulates what a list
+ * of Aggrefs wants; all of them supported.  NULL: it would be too long. */
+extern GstoreProgram *gstore_program_compile_aggregate(List *quals, List *keys,
+													   List *aggrefs,
+													   Index varno,
+													   PlanState *parent);
+
+/* ---- aggregates.c ---- */
+
+/* Can the engine compute the aggregate; group by the key, whose equality
+ * operator is given? */
+extern bool gstore_aggregate_supports(const Aggref *aggref, Index varno);
+extern bool gstore_key_supports(Expr *key, Oid equality, Index varno);
+
+/* Of a supported one: what is accumulated of what (NULL: of rows). */
+extern GstoreAggregateKind gstore_aggregate_kind(const Aggref *aggref);
+extern Expr *gstore_aggregate_argument(const Aggref *aggref);
+
+/* Results, in the current memory context. */
+extern Datum gstore_aggregate_result(const Aggref *aggref,
+									 const GstoreAggregateState *state,
+									 bool *isnull);
+extern Datum gstore_key_value(Oid type, const GstoreGroupKey *key,
+							  bool *isnull);
+
 /* ---- run.c: the engine in a backend ---- */
 
 /* Threads a query of this backend may compute with. */
 extern int gstore_exec_threads(void);
 
-/* An engine that goes with the current memory context, or raises. */
-extern GstoreEngine *gstore_exec_engine(const GstoreProgram *program);
+/* An engine that goes with the current memory context, or raises.  Its groups
+ * may take memory_limit bytes, 0: any. */
+extern GstoreEngine *gstore_exec_engine(const GstoreProgram *program,
+										uint64 memory_limit);
 
 /* Raise what an engine's call returned, unless it is OK. */
 extern void gstore_exec_check(GstoreEngine *engine, GstoreEngineStatus status,

@@ -42,13 +42,14 @@ destroy_engine(void *engine)
 }
 
 GstoreEngine *
-gstore_exec_engine(const GstoreProgram *program)
+gstore_exec_engine(const GstoreProgram *program, uint64 memory_limit)
 {
 	GstoreEngineOptions options = {0};
 	MemoryContextCallback *callback = palloc0(sizeof(*callback));
 	GstoreEngine *engine;
 
 	options.threads = gstore_exec_threads();
+	options.memory_limit = memory_limit;
 	options.poll = query_must_end;
 	engine = gstore_engine_create(program, &options);
 	if (engine == NULL)

@@ -17,6 +17,7 @@
 #include "fdw/plan.h"
 #include "fdw/pushdown.h"
 #include "fdw/routine.h"
+#include "fdw/upper.h"
 #include "store/estimate.h"
 
 /*
@@ -85,15 +86,18 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 		 Plan *outer_plan)
 {
 	List *local;
-	List *pushed = gstore_pushdown_split(baserel, scan_clauses, &local);
+	List *pushed;
 	bool row_address;
-	List *output = used_columns(baserel, local, &row_address);
-	List *columns = used_columns(baserel,
-								 list_concat_copy(local, pushed),
-								 &row_address);
+	List *output;
+	List *columns;
 
 	(void) root;
-	(void) best_path;
+	if (IS_UPPER_REL(baserel))
+		return gstore_upper_plan(best_path, tlist, outer_plan);
+	pushed = gstore_pushdown_split(baserel, scan_clauses, &local);
+	output = used_columns(baserel, local, &row_address);
+	columns = used_columns(baserel, list_concat_copy(local, pushed),
+						   &row_address);
 	return make_foreignscan(tlist, local, baserel->relid, NIL,
 							list_make3(columns, makeBoolean(row_address),
 									   output),

@@ -110,7 +110,7 @@ compile_program(GstorePushdown *pushdown)
 									  &pushdown->node->ss.ps);
 	if (pushdown->program != NULL)
 	{
-		pushdown->engine = gstore_exec_engine(pushdown->program);
+		pushdown->engine = gstore_exec_engine(pushdown->program, 0);
 		pushdown->threads = gstore_exec_threads();
 		pushdown->columns = palloc0(Max(1, pushdown->program->ncolumns) *
 									sizeof(GstoreColumnView));
@@ -118,25 +118,34 @@ compile_program(GstorePushdown *pushdown)
 	MemoryContextSwitchTo(old);
 }
 
+void
+gstore_pushdown_bind(const GstoreProgram *program, const GstoreWindow *window,
+					 const AttrNumber *attnums, int ncolumns,
+					 const char *relname, GstoreColumnView *columns)
+{
+	for (int i = 0; i < program->ncolumns; i++)
+	{
+		AttrNumber attnum = gstore_program_attnum(program, i);
+		int at = 0;
+
+		while (at < ncolumns && attnums[at] != attnum)
+			at++;
+		if (at == ncolumns)
+			elog(ERROR, "column %d of foreign table \"%s\" is used but not read",
+				 attnum, relname);
+		columns[i] = window->columns[at];
+	}
+}
+
 static void
 bind_window(GstorePushdown *pushdown, const GstoreWindow *window)
 {
 	pushdown->window = window;
 	pushdown->slice_end = 0;
-	if (pushdown->program == NULL)
-		return;
-	for (int i = 0; i < pushdown->program->ncolumns; i++)
-	{
-		AttrNumber attnum = gstore_program_attnum(pushdown->program, i);
-		int at = 0;
-
-		while (at < pushdown->ncolumns && pushdown->attnums[at] != attnum)
-			at++;
-		if (at == pushdown->ncolumns)
-			elog(ERROR, "column %d of foreign table \"%s\" is used but not read",
-				 attnum, pushdown->relname);
-		pushdown->columns[i] = window->columns[at];
-	}
+	if (pushdown->program != NULL)
+		gstore_pushdown_bind(pushdown->program, window, pushdown->attnums,
+							 pushdown->ncolumns, pushdown->relname,
+							 pushdown->columns);
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 
+#include "exec/engine.h"
 #include "store/window.h"
 
 /* Planning: of a list of RestrictInfos, the expressions the engine evaluates;
@@ -36,6 +37,13 @@ extern bool gstore_pushdown_batch(GstorePushdown *pushdown,
 								  const GstoreWindow *window, uint64 first,
 								  uint64 count, const uint8 **pass,
 								  const uint8 **recheck);
+
+/* The columns of a window, whose attnums are given, in a program's order. */
+extern void gstore_pushdown_bind(const GstoreProgram *program,
+								 const GstoreWindow *window,
+								 const AttrNumber *attnums, int ncolumns,
+								 const char *relname,
+								 GstoreColumnView *columns);
 
 /* Before a row is put together to be rechecked: the last one's memory is
  * needed no more. */

@@ -17,6 +17,8 @@ extern void gstore_modify_callbacks(FdwRoutine *routine);
 extern void gstore_direct_callbacks(FdwRoutine *routine);
 /* analyze.c */
 extern void gstore_analyze_callbacks(FdwRoutine *routine);
+/* upper.c */
+extern void gstore_upper_callbacks(FdwRoutine *routine);
 /* import.c */
 extern void gstore_import_callbacks(FdwRoutine *routine);
 

@@ -24,8 +24,10 @@
 #include "fdw/pushdown.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
+#include "fdw/scan.h"
 #include "fdw/statement.h"
 #include "fdw/textform.h"
+#include "fdw/upper.h"
 #include "guc.h"
 #include "store/deleter.h"
 #include "store/estimate.h"
@@ -67,14 +69,15 @@ typedef struct GstoreScanState
 /* ---- begin ---- */
 
 static void
-begin_scan(ForeignScanState *node, int eflags)
+begin_table_scan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	List *columns = list_nth(plan->fdw_private, GSTORE_SCAN_COLUMNS);
 	List *output = list_nth(plan->fdw_private, GSTORE_SCAN_OUTPUT);
-	GstoreScanState *state = palloc0(sizeof(GstoreScanState));
+	GstoreScanState *state;
 	ListCell *cell;
 
+	state = palloc0(sizeof(GstoreScanState));
 	node->fdw_state = state;
 	state->relation = node->ss.ss_currentRelation;
 	state->row_address = boolVal(list_nth(plan->fdw_private,
@@ -103,6 +106,15 @@ begin_scan(ForeignScanState *node, int eflags)
 	state->is_target = gstore_statement_target(node->ss.ps.state,
 											   plan->scan.scanrelid,
 											   &state->snapshot);
+}
+
+static void
+begin_scan(ForeignScanState *node, int eflags)
+{
+	if (gstore_is_upper(node))
+		gstore_aggregate_begin(node, eflags);
+	else
+		begin_table_scan(node, eflags);
 }
 
 static void
@@ -361,6 +373,8 @@ iterate_scan(ForeignScanState *node)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	uint64 row;
 
+	if (gstore_is_upper(node))
+		return gstore_aggregate_iterate(node);
 	if (unlikely(state->set == NULL))
 		take_set(node);
 
@@ -397,6 +411,11 @@ rescan(ForeignScanState *node)
 {
 	GstoreScanState *state = node->fdw_state;
 
+	if (gstore_is_upper(node))
+	{
+		gstore_aggregate_rescan(node);
+		return;
+	}
 	if (state->windows != NULL)
 	{
 		gstore_windows_rewind(state->windows);
@@ -414,6 +433,11 @@ end_scan(ForeignScanState *node)
 {
 	GstoreScanState *state = node->fdw_state;
 
+	if (gstore_is_upper(node))
+	{
+		gstore_aggregate_end(node);
+		return;
+	}
 	if (state == NULL)
 		return;
 	if (state->locker != NULL)
@@ -428,8 +452,23 @@ end_scan(ForeignScanState *node)
 
 /* ---- EXPLAIN ---- */
 
+void
+gstore_scan_explain_input(ForeignScanState *node, ExplainState *es)
+{
+	GstoreScanState *state = node->fdw_state;
+	const GstoreWindowStats *stats;
+
+	if (state->windows == NULL)
+		return;
+	stats = gstore_windows_stats(state->windows);
+	ExplainPropertyInteger("Chunks Read", NULL, stats->chunks, es);
+	ExplainPropertyInteger("Blocks", NULL, stats->blocks, es);
+	ExplainPropertyInteger("Blocks Pruned", NULL, stats->pruned, es);
+	ExplainPropertyInteger("Bytes Read", NULL, stats->bytes, es);
+}
+
 static void
-explain_scan(ForeignScanState *node, ExplainState *es)
+explain_table_scan(ForeignScanState *node, ExplainState *es)
 {
 	GstoreScanState *state = node->fdw_state;
 	GstoreTable *table = gstore_table_find(RelationGetRelid(state->relation));
@@ -442,15 +481,76 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 	ExplainPropertyInteger("Rows Stored", NULL, size.live, es);
 	if (es->verbose)
 		ExplainPropertyInteger("Columns Read", NULL, state->ncolumns, es);
-	if (es->analyze && state->windows != NULL)
-	{
-		const GstoreWindowStats *stats = gstore_windows_stats(state->windows);
+	if (es->analyze && node->ss.ps.instrument != NULL &&
+		node->ss.ps.instrument->running + node->ss.ps.instrument->nloops > 0)
+		gstore_scan_explain_input(node, es);
+}
 
-		ExplainPropertyInteger("Chunks Read", NULL, stats->chunks, es);
-		ExplainPropertyInteger("Blocks", NULL, stats->blocks, es);
-		ExplainPropertyInteger("Blocks Pruned", NULL, stats->pruned, es);
-		ExplainPropertyInteger("Bytes Read", NULL, stats->bytes, es);
-	}
+static void
+explain_scan(ForeignScanState *node, ExplainState *es)
+{
+	if (gstore_is_upper(node))
+		gstore_aggregate_explain(node, es);
+	else
+		explain_table_scan(node, es);
+}
+
+/* ---- as columns ---- */
+
+void
+gstore_scan_open(ForeignScanState *node, const GstoreProgram *program,
+				 GstoreScanInput *input)
+{
+	GstoreScanState *state = node->fdw_state;
+
+	if (state->set == NULL)
+		take_set(node);
+	else
+		gstore_windows_rewind(state->windows);
+	input->relname = state->target->relname;
+	input->scan = node;
+	input->program = program;
+	input->columns = palloc0(Max(1, program->ncolumns) *
+							 sizeof(GstoreColumnView));
+}
+
+bool
+gstore_scan_next(GstoreScanInput *input)
+{
+	GstoreScanState *state = input->scan->fdw_state;
+	GstoreWindow *window = gstore_windows_next(state->windows);
+
+	if (window == NULL)
+		return false;
+	gstore_pushdown_bind(input->program, window, state->attnums,
+						 state->ncolumns, input->relname, input->columns);
+	input->rows.columns = input->columns;
+	input->rows.rows = window->rows;
+	input->rows.hidden = window->seen->hidden;
+	input->rows.hidden_bit = window->first;
+	return true;
+}
+
+uint64
+gstore_scan_rows(ForeignScanState *node)
+{
+	GstoreScanState *state = node->fdw_state;
+	uint64 rows = 0;
+
+	if (state->set == NULL)
+		take_set(node);
+	for (uint32 i = 0; i < state->set->nchunks; i++)
+		rows += state->set->chunks[i].seen_rows;
+	return rows;
+}
+
+void
+gstore_scan_close(ForeignScanState *node)
+{
+	GstoreScanState *state = node->fdw_state;
+
+	if (state->windows != NULL)
+		gstore_windows_rewind(state->windows);
 }
 
 void

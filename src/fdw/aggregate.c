@@ -1,0 +1,288 @@
+/*
+ * aggregate.c
+ *	  The scan node that returns groups instead of rows.
+ *
+ * The engine goes over the windows of the foreign scan in the outer plan, which
+ * is not run then.  Where the engine cannot do it, the outer plan is: its rows
+ * have the same columns, keys first, then aggregates.
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/memutils.h"
+
+#include "exec/exec.h"
+#include "fdw/plan.h"
+#include "fdw/scan.h"
+#include "fdw/upper.h"
+
+typedef struct AggregateState
+{
+	ForeignScanState *scan; /* in the outer plan */
+	int nkeys;
+	List *exprs;		   /* keys, then Aggrefs, of the node's rows */
+	MemoryContext context; /* of the program, its engine and the groups */
+	GstoreEngine *engine;  /* NULL before the first row, and where it is not
+							* needed */
+	GstoreAggregateState *counts; /* one group, of counted rows alone */
+	bool started;
+	bool falls_back;	   /* the outer plan is run */
+	int threads;
+} AggregateState;
+
+/* The foreign scan at the bottom of the outer plan. */
+static ForeignScanState *
+find_scan(PlanState *node)
+{
+	while (node != NULL && !IsA(node, ForeignScanState))
+		node = outerPlanState(node);
+	if (node == NULL)
+		elog(ERROR, "an aggregate of a foreign table has no scan");
+	return (ForeignScanState *) node;
+}
+
+void
+gstore_aggregate_begin(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	AggregateState *state = palloc0(sizeof(AggregateState));
+	ListCell *cell;
+
+	(void) eflags;
+	node->fdw_state = state;
+	state->nkeys = intVal(linitial(plan->fdw_private));
+	state->scan = find_scan(outerPlanState(node));
+	foreach(cell, plan->fdw_scan_tlist)
+		state->exprs = lappend(state->exprs,
+							   lfirst_node(TargetEntry, cell)->expr);
+}
+
+static GstoreProgram *
+compile_program(AggregateState *state)
+{
+	ForeignScan *plan = (ForeignScan *) state->scan->ss.ps.plan;
+	List *keys = list_copy_head(state->exprs, state->nkeys);
+	List *aggrefs = list_copy_tail(state->exprs, state->nkeys);
+
+	return gstore_program_compile_aggregate(plan->fdw_recheck_quals, keys,
+											aggrefs, plan->scan.scanrelid,
+											&state->scan->ss.ps);
+}
+
+/* Is the number of rows all that is asked for? */
+static bool
+only_counts(const AggregateState *state)
+{
+	ForeignScan *plan = (ForeignScan *) state->scan->ss.ps.plan;
+	ListCell *cell;
+
+	if (state->nkeys > 0 || plan->fdw_recheck_quals != NIL)
+		return false;
+	foreach(cell, state->exprs)
+	{
+		const Aggref *aggref = lfirst_node(Aggref, cell);
+
+		if (gstore_aggregate_kind(aggref) != GSTORE_AGGREGATE_COUNT ||
+			gstore_aggregate_argument(aggref) != NULL ||
+			aggref->aggfilter != NULL)
+			return false;
+	}
+	return true;
+}
+
+/* That the catalogue knows. */
+static void
+count_rows(AggregateState *state)
+{
+	int n = list_length(state->exprs);
+
+	state->counts = palloc0(Max(1, n) * sizeof(GstoreAggregateState));
+	for (int i = 0; i < n; i++)
+		state->counts[i].count = gstore_scan_rows(state->scan);
+}
+
+/* Let the engine have all rows; false: it cannot. */
+static bool
+aggregate_rows(AggregateState *state)
+{
+	GstoreProgram *program;
+	GstoreScanInput input;
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+
+	if (only_counts(state))
+	{
+		count_rows(state);
+		return true;
+	}
+	program = compile_program(state);
+	if (program == NULL)
+		return false;
+	state->threads = gstore_exec_threads();
+	state->engine = gstore_exec_engine(program, get_hash_memory_limit());
+	gstore_scan_open(state->scan, program, &input);
+	while (status == GSTORE_ENGINE_OK && gstore_scan_next(&input))
+	{
+		CHECK_FOR_INTERRUPTS();
+		status = gstore_engine_aggregate(state->engine, &input.rows);
+	}
+	if (status == GSTORE_ENGINE_OK)
+		status = gstore_engine_finish(state->engine);
+	if (status == GSTORE_ENGINE_CANCELLED || status == GSTORE_ENGINE_OUT_OF_MEMORY)
+		gstore_exec_check(state->engine, status, input.relname);
+	return status == GSTORE_ENGINE_OK;
+}
+
+/* The scan below hears of changed parameters, as it would if the nodes between
+ * were run. */
+static void
+pass_parameters(PlanState *outer, PlanState *scan)
+{
+	for (PlanState *node = outer; node != NULL; node = outerPlanState(node))
+		if (node->chgParam != NULL)
+		{
+			ExecReScan(node);
+			if (node == scan)
+				return;
+		}
+}
+
+/* Aggregate, or find that the outer plan has to. */
+static void
+start(AggregateState *state, PlanState *outer)
+{
+	MemoryContext old;
+
+	pass_parameters(outer, &state->scan->ss.ps);
+	if (state->context == NULL)
+		state->context = AllocSetContextCreate(CurrentMemoryContext,
+											   "gstore aggregate",
+											   ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(state->context);
+	state->falls_back = !aggregate_rows(state);
+	MemoryContextSwitchTo(old);
+	state->started = true;
+	if (state->falls_back)
+	{
+		MemoryContextReset(state->context);
+		state->engine = NULL;
+		gstore_scan_close(state->scan);
+	}
+}
+
+/* The next group; false at the end. */
+static bool
+next_group(AggregateState *state, const GstoreGroupKey **keys,
+		   const GstoreAggregateState **states)
+{
+	if (state->engine != NULL)
+		return gstore_engine_next_group(state->engine, keys, states);
+	*keys = NULL;
+	*states = state->counts;
+	state->counts = NULL;
+	return *states != NULL;
+}
+
+static void
+store_group(AggregateState *state, const GstoreGroupKey *keys,
+			const GstoreAggregateState *states, TupleTableSlot *slot)
+{
+	int i = 0;
+	ListCell *cell;
+
+	foreach(cell, state->exprs)
+	{
+		Node *expr = lfirst(cell);
+
+		if (i < state->nkeys)
+			slot->tts_values[i] = gstore_key_value(exprType(expr), &keys[i],
+												   &slot->tts_isnull[i]);
+		else
+			slot->tts_values[i] =
+				gstore_aggregate_result((Aggref *) expr,
+										&states[i - state->nkeys],
+										&slot->tts_isnull[i]);
+		i++;
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+/* A row of the outer plan, whose values stay where they are until its next. */
+static TupleTableSlot *
+borrow_row(TupleTableSlot *slot, TupleTableSlot *below)
+{
+	int natts = slot->tts_tupleDescriptor->natts;
+
+	slot_getallattrs(below);
+	memcpy(slot->tts_values, below->tts_values, natts * sizeof(Datum));
+	memcpy(slot->tts_isnull, below->tts_isnull, natts * sizeof(bool));
+	return ExecStoreVirtualTuple(slot);
+}
+
+TupleTableSlot *
+gstore_aggregate_iterate(ForeignScanState *node)
+{
+	AggregateState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	const GstoreGroupKey *keys;
+	const GstoreAggregateState *states;
+	MemoryContext old;
+
+	if (!state->started)
+	{
+		old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+		start(state, outerPlanState(node));
+		MemoryContextSwitchTo(old);
+	}
+	ExecClearTuple(slot);
+	if (state->falls_back)
+	{
+		TupleTableSlot *below = ExecProcNode(outerPlanState(node));
+
+		return TupIsNull(below) ? slot : borrow_row(slot, below);
+	}
+	if (!next_group(state, &keys, &states))
+		return slot;
+	/* The executor resets it before it asks for the next row. */
+	old = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+	store_group(state, keys, states, slot);
+	MemoryContextSwitchTo(old);
+	return slot;
+}
+
+void
+gstore_aggregate_rescan(ForeignScanState *node)
+{
+	AggregateState *state = node->fdw_state;
+
+	if (state->context != NULL)
+		MemoryContextReset(state->context);
+	state->engine = NULL;
+	state->counts = NULL;
+	state->started = state->falls_back = false;
+}
+
+void
+gstore_aggregate_end(ForeignScanState *node)
+{
+	AggregateState *state = node->fdw_state;
+
+	if (state != NULL && state->context != NULL)
+		MemoryContextDelete(state->context);
+}
+
+void
+gstore_aggregate_explain(ForeignScanState *node, ExplainState *es)
+{
+	AggregateState *state = node->fdw_state;
+
+	if (!es->analyze)
+		return;
+	ExplainPropertyBool("Left to PostgreSQL", state->falls_back, es);
+	if (state->falls_back)
+		return;
+	if (es->verbose)
+		ExplainPropertyInteger("Threads", NULL, state->threads, es);
+	gstore_scan_explain_input(state->scan, es);
+}

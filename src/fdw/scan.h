@@ -1,0 +1,38 @@
+/*
+ * scan.h
+ *	  A foreign scan's rows as columns, for a node that computes on them.
+ */
+#ifndef GSTORE_SCAN_H
+#define GSTORE_SCAN_H
+
+#include "commands/explain.h"
+#include "nodes/execnodes.h"
+
+#include "exec/engine.h"
+#include "store/window.h"
+
+typedef struct GstoreScanInput
+{
+	const char *relname;
+	GstoreEngineInput rows; /* of the window at hand, as the program wants */
+	/* internal */
+	ForeignScanState *scan;
+	const GstoreProgram *program;
+	GstoreColumnView *columns;
+} GstoreScanInput;
+
+/* Read a scan from its start, for a program whose columns it reads. */
+extern void gstore_scan_open(ForeignScanState *scan,
+							 const GstoreProgram *program,
+							 GstoreScanInput *input);
+/* The next window; false at the end. */
+extern bool gstore_scan_next(GstoreScanInput *input);
+/* How many rows the scan sees, with no condition on them. */
+extern uint64 gstore_scan_rows(ForeignScanState *scan);
+/* Back to the start, row by row. */
+extern void gstore_scan_close(ForeignScanState *scan);
+/* What was read. */
+extern void gstore_scan_explain_input(ForeignScanState *scan,
+									  ExplainState *es);
+
+#endif

@@ -1,0 +1,245 @@
+/*
+ * upper.c
+ *	  Paths that aggregate a table where its data is.
+ *
+ * Such a path has an outer path: what PostgreSQL would do, an Agg over the
+ * foreign scan.  The engine reads through that scan, so its conditions, columns
+ * and pruning are planned once; and where the engine finds at execution that it
+ * cannot go on (an encoding it does not read, too many groups for the memory,
+ * an error in a row, which PostgreSQL then raises in its own words) the outer
+ * plan is run instead.  Must never reach a device.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/value.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/planmain.h"
+#include "optimizer/prep.h"
+#include "optimizer/tlist.h"
+#include "utils/selfuncs.h"
+
+#include "compat.h"
+#include "exec/exec.h"
+#include "fdw/plan.h"
+#include "fdw/pushdown.h"
+#include "fdw/routine.h"
+#include "fdw/upper.h"
+#include "guc.h"
+
+/* What a row costs the engine, of what it costs the executor. */
+#define ENGINE_COST_FACTOR 0.1
+
+/* What the node has to compute. */
+typedef struct Wanted
+{
+	Index varno;	  /* of the table */
+	PathTarget *keys; /* with their sortgrouprefs */
+	List *aggrefs;
+} Wanted;
+
+/* Is the expression made of keys, aggregates the engine has, and what stays the
+ * same?  Collects the aggregates. */
+static bool
+is_computable(Node *node, Wanted *wanted)
+{
+	if (node == NULL)
+		return true;
+	if (list_member(wanted->keys->exprs, node))
+		return true;
+	switch (nodeTag(node))
+	{
+		case T_Aggref:
+			if (!gstore_aggregate_supports((Aggref *) node, wanted->varno))
+				return false;
+			wanted->aggrefs = list_append_unique(wanted->aggrefs, node);
+			return true;
+		case T_Var:
+		case T_PlaceHolderVar:
+		case T_GroupingFunc:
+		case T_WindowFunc:
+		case T_SubPlan:
+		case T_AlternativeSubPlan:
+			return false;
+		case T_List:
+		{
+			ListCell *cell;
+
+			foreach(cell, (List *) node)
+				if (!is_computable(lfirst(cell), wanted))
+					return false;
+			return true;
+		}
+		default:
+		{
+			List *parts = pull_var_clause(node,
+										  PVC_INCLUDE_AGGREGATES |
+											  PVC_INCLUDE_PLACEHOLDERS |
+											  PVC_INCLUDE_WINDOWFUNCS);
+
+			return !contain_subplans(node) && is_computable((Node *) parts, wanted);
+		}
+	}
+}
+
+/* The group keys; false if one is not for the engine. */
+static bool
+collect_keys(PlannerInfo *root, PathTarget *target, List *group_clause,
+			 Wanted *wanted)
+{
+	int i = 0;
+	ListCell *cell;
+
+	foreach(cell, target->exprs)
+	{
+		Index ref = get_pathtarget_sortgroupref(target, i);
+		SortGroupClause *clause = ref == 0 ? NULL : get_sortgroupref_clause_noerr(ref, group_clause);
+
+		i++;
+		if (clause == NULL)
+			continue;
+		if (!gstore_key_supports(lfirst(cell), clause->eqop, wanted->varno))
+			return false;
+		add_column_to_pathtarget(wanted->keys, lfirst(cell), ref);
+	}
+	/* A key that the result does not show is not in the target. */
+	foreach(cell, group_clause)
+	{
+		SortGroupClause *clause = lfirst(cell);
+		Expr *expr = (Expr *) get_sortgroupclause_expr(clause,
+													   root->parse->targetList);
+
+		if (list_member(wanted->keys->exprs, expr))
+			continue;
+		if (!gstore_key_supports(expr, clause->eqop, wanted->varno))
+			return false;
+		add_column_to_pathtarget(wanted->keys, expr, clause->tleSortGroupRef);
+	}
+	return true;
+}
+
+/* Are all conditions of the table evaluated by the engine? */
+static bool
+filters_all(RelOptInfo *baserel)
+{
+	List *local;
+	List *pushed = gstore_pushdown_split(baserel, baserel->baserestrictinfo,
+										 &local);
+
+	return local == NIL &&
+		   list_length(pushed) == list_length(baserel->baserestrictinfo);
+}
+
+/* The scan of the table that the engine reads through. */
+static Path *
+find_scan(RelOptInfo *baserel)
+{
+	ListCell *cell;
+
+	foreach(cell, baserel->pathlist)
+	{
+		Path *path = lfirst(cell);
+		Path *below = IsA(path, ProjectionPath) ? ((ProjectionPath *) path)->subpath : path;
+
+		if (IsA(below, ForeignPath) && path->param_info == NULL)
+			return path;
+	}
+	return NULL;
+}
+
+static void
+add_aggregate_path(PlannerInfo *root, RelOptInfo *baserel,
+				   RelOptInfo *grouped, Wanted *wanted, List *group_clause,
+				   Node *having)
+{
+	Path *scan = find_scan(baserel);
+	PathTarget *target = copy_pathtarget(wanted->keys);
+	AggClauseCosts costs;
+	double groups = 1;
+	Path *aggregate;
+	Cost total;
+
+	if (scan == NULL)
+		return;
+	add_new_columns_to_pathtarget(target, wanted->aggrefs);
+	set_pathtarget_cost_width(root, target);
+	if (group_clause != NIL)
+		groups = estimate_num_groups(root, wanted->keys->exprs, scan->rows,
+									 NULL, NULL);
+	/* More groups than fit: PostgreSQL can spill them. */
+	if (groups * (list_length(wanted->keys->exprs) * sizeof(GstoreGroupKey) +
+				  list_length(wanted->aggrefs) * sizeof(GstoreAggregateState)) >
+		get_hash_memory_limit())
+		return;
+	MemSet(&costs, 0, sizeof(costs));
+	get_agg_clause_costs(root, AGGSPLIT_SIMPLE, &costs);
+	aggregate = (Path *) create_agg_path(root, grouped, scan, target,
+										 group_clause != NIL ? AGG_HASHED : AGG_PLAIN,
+										 AGGSPLIT_SIMPLE, group_clause, NIL,
+										 &costs, groups);
+	total = scan->startup_cost +
+			(scan->total_cost - scan->startup_cost) * ENGINE_COST_FACTOR +
+			groups * cpu_tuple_cost;
+	add_path(grouped,
+			 (Path *) gstore_create_foreign_upper_path(root, grouped,
+													   grouped->reltarget,
+													   groups, total, total,
+													   NIL, aggregate,
+													   list_make3(target->exprs,
+																  (List *) having,
+																  makeInteger(list_length(wanted->keys->exprs)))));
+}
+
+static void
+get_upper_paths(PlannerInfo *root, UpperRelationKind stage,
+				RelOptInfo *input, RelOptInfo *output, void *extra)
+{
+	GroupPathExtraData *group = extra;
+	Query *parse = root->parse;
+	List *group_clause = gstore_group_clause(root);
+	Wanted wanted = {0};
+
+	if (stage != UPPERREL_GROUP_AGG || !gstore_guc_enable_pushdown ||
+		!IS_SIMPLE_REL(input) || input->reloptkind != RELOPT_BASEREL ||
+		group->patype != PARTITIONWISE_AGGREGATE_NONE ||
+		parse->groupingSets != NIL || parse->hasTargetSRFs ||
+		!grouping_is_hashable(group_clause) || !filters_all(input))
+		return;
+	wanted.varno = input->relid;
+	wanted.keys = create_empty_pathtarget();
+	if (!collect_keys(root, output->reltarget, group_clause, &wanted) ||
+		!is_computable((Node *) output->reltarget->exprs, &wanted) ||
+		!is_computable(group->havingQual, &wanted))
+		return;
+	add_aggregate_path(root, input, output, &wanted, group_clause,
+					   group->havingQual);
+}
+
+ForeignScan *
+gstore_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
+{
+	List *exprs = linitial(path->fdw_private);
+	List *having = lsecond(path->fdw_private);
+	List *scan_tlist = NIL;
+	ListCell *cell;
+
+	foreach(cell, exprs)
+		scan_tlist = lappend(scan_tlist,
+							 makeTargetEntry(lfirst(cell),
+											 list_length(scan_tlist) + 1,
+											 NULL, false));
+	return make_foreignscan(tlist, having, 0, NIL,
+							list_make1(lthird(path->fdw_private)),
+							scan_tlist, NIL, outer_plan);
+}
+
+void
+gstore_upper_callbacks(FdwRoutine *routine)
+{
+	routine->GetForeignUpperPaths = get_upper_paths;
+}

@@ -1,0 +1,162 @@
+-- Aggregates where the data is: the same answers as a heap twin gives.
+CREATE SCHEMA aggregates;
+SET search_path = aggregates, public;
+CREATE TABLE h AS
+SELECT i AS k, (i % 7)::int2 AS s, i % 100 AS m, i * 1000000007::int8 AS b,
+	   i * 0.5::float8 AS f, (i % 100)::float4 AS f4,
+	   (i % 1000 / 100.0)::numeric(12,2) AS n, i / 7.0 AS free,
+	   CASE WHEN i % 5 <> 0 THEN 't' || i % 9 END COLLATE "C" AS t,
+	   'a longer text ' || i % 13 AS lt, (i % 3)::text::char(4) AS c,
+	   CASE WHEN i % 6 <> 0 THEN date '2000-01-01' + i % 40 END AS d,
+	   timestamp '2000-01-01' + i * interval '1 min' AS ts,
+	   timestamptz '2000-01-01Z' + i * interval '1 min' AS tz,
+	   i % 3 = 0 AS bo
+FROM generate_series(1, 30000) i;
+INSERT INTO h (k) SELECT -i FROM generate_series(1, 10) i;
+CREATE TABLE e AS SELECT * FROM h WHERE false;
+
+CREATE FUNCTION make(name text, format text) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE format('CREATE FOREIGN TABLE %I (%s) SERVER gstore_fdw OPTIONS (format %L)',
+				   name,
+				   (SELECT string_agg(format('%I %s%s%s', attname, format_type(atttypid, atttypmod),
+							CASE WHEN attcollation = '"C"'::regcollation THEN ' COLLATE "C"' ELSE '' END,
+							CASE WHEN attname = 'free' THEN ' OPTIONS (scale ''16'')' ELSE '' END),
+									  ', ' ORDER BY attnum)
+					FROM pg_attribute WHERE attrelid = 'h'::regclass AND attnum > 0),
+				   format);
+END $$;
+SELECT make('p', 'pgstrom'), make('a', 'arrow'), make('pe', 'pgstrom');
+-- one scale in one column, as the format arrow needs it
+UPDATE h SET free = round(free, 16);
+INSERT INTO p SELECT * FROM h;
+INSERT INTO a SELECT * FROM h;
+DELETE FROM h WHERE k % 11 = 0;
+DELETE FROM p WHERE k % 11 = 0;
+DELETE FROM a WHERE k % 11 = 0;
+
+-- Which node computes, and what it left to PostgreSQL.
+CREATE FUNCTION done_by(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+	kind text;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT json) ' || query INTO plan;
+	plan := plan -> 0 -> 'Plan';
+	WHILE plan ->> 'Node Type' NOT IN ('Foreign Scan', 'Seq Scan') AND plan -> 'Plans' IS NOT NULL LOOP
+		plan := plan -> 'Plans' -> 0;
+	END LOOP;
+	RETURN CASE WHEN plan -> 'Left to PostgreSQL' IS NULL THEN 'not pushed'
+				WHEN plan ->> 'Left to PostgreSQL' = 'true' THEN 'left' ELSE 'pushed' END;
+END $$;
+
+-- Each result column as text, floats without their last digits.
+CREATE FUNCTION answer(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	result text;
+BEGIN
+	EXECUTE 'SELECT count(*) || '' '' || md5(coalesce(string_agg(r, '';'' ORDER BY r), ''''))'
+		|| ' FROM (SELECT q::text AS r FROM (' || query || ') q) x' INTO result;
+	RETURN result;
+EXCEPTION WHEN OTHERS THEN
+	RETURN SQLSTATE || ' ' || SQLERRM;
+END $$;
+
+CREATE TABLE queries (n serial, query text);
+INSERT INTO queries (query) VALUES
+	('SELECT count(*) FROM TTT'),
+	('SELECT count(*), count(t), count(d), count(1) FROM TTT'),
+	('SELECT sum(s), sum(k), sum(b), sum(n), sum(free), sum(f::numeric) FROM TTT'),
+	('SELECT avg(s), avg(k), avg(b), avg(n), avg(free) FROM TTT'),
+	('SELECT round(sum(f)::numeric, 3), round(avg(f)::numeric, 6), sum(f4), round(avg(f4)::numeric, 6) FROM TTT'),
+	('SELECT min(s), max(s), min(k), max(k), min(b), max(b), min(n), max(n), min(free), max(free) FROM TTT'),
+	('SELECT min(f), max(f), min(f4), max(f4), min(d), max(d), min(ts), max(ts), min(tz), max(tz) FROM TTT'),
+	('SELECT bool_and(bo), bool_or(bo), every(k > -100), bit_and(k), bit_or(s), bit_or(b) FROM TTT'),
+	('SELECT round(stddev(f)::numeric, 6), round(var_pop(f)::numeric, 3), round(stddev_pop(f4)::numeric, 6), round(variance(f4)::numeric, 6) FROM TTT'),
+	('SELECT count(*) FILTER (WHERE bo), sum(k) FILTER (WHERE n > 5), min(d) FILTER (WHERE k < 0) FROM TTT'),
+	('SELECT sum(k * 2 + s), avg(n * n), sum(CASE WHEN bo THEN n ELSE 0 END), max(k - m) FROM TTT'),
+	('SELECT sum(k) + count(*) * 2, avg(n) / 3, coalesce(max(d), ''2000-01-01'') FROM TTT WHERE k > 100'),
+	('SELECT t, count(*) FROM TTT GROUP BY t'),
+	('SELECT count(*) FROM TTT GROUP BY t, s'),
+	('SELECT s, bo, sum(n), avg(k) FROM TTT WHERE m < 50 GROUP BY s, bo'),
+	('SELECT lt, min(k), max(ts) FROM TTT GROUP BY lt HAVING count(*) > 2200'),
+	('SELECT c, count(*) FROM TTT GROUP BY c'),
+	('SELECT d, sum(n) FROM TTT GROUP BY d'),
+	('SELECT d - 1, sum(n) FROM TTT GROUP BY d'),
+	('SELECT k % 10, count(*), sum(b) FROM TTT GROUP BY k % 10'),
+	('SELECT k % 10 + 1, t || ''x'', count(*) FROM TTT GROUP BY k % 10, t'),
+	('SELECT n, f4, count(*) FROM TTT GROUP BY n, f4'),
+	('SELECT extract(year FROM ts), extract(month FROM ts), count(*) FROM TTT GROUP BY 1, 2'),
+	('SELECT k, count(*) FROM TTT GROUP BY k'),
+	('SELECT count(*) FROM TTT WHERE k < -1000'),
+	('SELECT sum(k), min(n), avg(f), bool_and(bo), stddev(f) FROM TTT WHERE k < -1000'),
+	('SELECT t, count(*) FROM TTT WHERE k < -1000 GROUP BY t'),
+	('SELECT count(*) FROM TTT HAVING count(*) > 1000000'),
+	('SELECT 1 FROM TTT GROUP BY s HAVING sum(k) > 0'),
+	('SELECT sum(b * 1000000007) FROM TTT'),
+	('SELECT sum(1 / (k - 17)) FROM TTT'),
+	('SELECT s, sum(n) FROM TTT GROUP BY s ORDER BY 2 DESC LIMIT 3'),
+	('SELECT x, (SELECT sum(k) FROM TTT WHERE m = x) FROM generate_series(1, 5) x'),
+	('SELECT x.s, x.total, y.s FROM (SELECT s, sum(k) AS total FROM TTT GROUP BY s) x JOIN (SELECT s, count(*) AS total FROM TTT GROUP BY s) y USING (s)'),
+	('SELECT count(*), sum(n) FROM TTT WHERE t LIKE ''t%'' AND d BETWEEN ''2000-01-05'' AND ''2000-01-20'' AND n > 3'),
+	-- these stay with PostgreSQL, wholly
+	('SELECT count(DISTINCT s) FROM TTT'),
+	('SELECT min(t), max(lt) FROM TTT'),
+	('SELECT free, count(*) FROM TTT GROUP BY free'),
+	('SELECT string_agg(t, '','' ORDER BY k) FROM TTT'),
+	('SELECT array_agg(s ORDER BY k) FROM TTT WHERE k < 100'),
+	('SELECT s, m, sum(k) FROM TTT GROUP BY ROLLUP (s, m)'),
+	('SELECT sum(k) FROM TTT WHERE md5(lt) > ''8'''),
+	('SELECT s, sum(sum(k)) OVER (ORDER BY s) FROM TTT GROUP BY s'),
+	('SELECT variance(k) FROM TTT');
+
+SELECT query, done_by(replace(query, 'TTT', 'p')) AS pgstrom,
+	CASE WHEN answer(replace(query, 'TTT', 'p')) = answer(replace(query, 'TTT', 'h'))
+		 THEN 'same' ELSE answer(replace(query, 'TTT', 'p')) || ' <> ' || answer(replace(query, 'TTT', 'h')) END
+FROM queries WHERE query NOT LIKE '%1 / (%' AND query NOT LIKE '%07)%' ORDER BY n;
+SELECT query, answer(replace(query, 'TTT', 'p')), answer(replace(query, 'TTT', 'a'))
+FROM queries WHERE query LIKE '%1 / (%' OR query LIKE '%07)%' ORDER BY n;
+-- the other format, and a table without rows
+SELECT query, answer(replace(query, 'TTT', 'a')), answer(replace(query, 'TTT', 'h'))
+FROM queries WHERE answer(replace(query, 'TTT', 'a')) <> answer(replace(query, 'TTT', 'h')) ORDER BY n;
+SELECT query, answer(replace(query, 'TTT', 'pe')), answer(replace(query, 'TTT', 'e'))
+FROM queries WHERE answer(replace(query, 'TTT', 'pe')) <> answer(replace(query, 'TTT', 'e')) ORDER BY n;
+
+-- Rows of this transaction, rows it took away, and an older snapshot.
+BEGIN;
+INSERT INTO p (k, s) VALUES (1000000, 1), (1000001, 2);
+SELECT max(k), count(*) FROM p;
+SAVEPOINT x;
+DELETE FROM p WHERE k > 1000;
+SELECT max(k), count(*) FROM p;
+ROLLBACK TO x;
+DECLARE c CURSOR FOR SELECT s, max(k) FROM p GROUP BY s ORDER BY s;
+DELETE FROM p WHERE k > 1000;
+FETCH 3 FROM c;
+ROLLBACK;
+
+-- Too many groups for the memory: PostgreSQL's own, with the same answer.
+SET work_mem = '64kB';
+SELECT done_by('SELECT k, lt, sum(n) FROM p GROUP BY k, lt');
+SET enable_sort = off;
+SELECT answer('SELECT k, lt, sum(n) FROM p GROUP BY k, lt') = answer('SELECT k, lt, sum(n) FROM h GROUP BY k, lt');
+RESET work_mem;
+RESET enable_sort;
+
+-- Off is off.
+SET gstore_fdw.enable_pushdown = off;
+SELECT done_by('SELECT sum(k) FROM p');
+RESET gstore_fdw.enable_pushdown;
+
+-- What EXPLAIN says.
+EXPLAIN (COSTS OFF) SELECT s, sum(n) * 2 FROM p WHERE k > 100 GROUP BY s HAVING count(*) > 3;
+
+-- A generic plan's parameters, in conditions and in arguments.
+SET plan_cache_mode = force_generic_plan;
+PREPARE q(int, int) AS SELECT count(*), sum(k * $2) FROM p WHERE k < $1;
+EXECUTE q(100, 2);
+EXECUTE q(1000, 3);
+EXECUTE q(NULL, NULL);
+
+\set VERBOSITY terse
+DROP SCHEMA aggregates CASCADE;
