@@ -157,8 +157,8 @@ start(AggregateState *state, PlanState *outer)
 	pass_parameters(outer, &state->scan->ss.ps);
 	if (state->context == NULL)
 		state->context = AllocSetContextCreate(CurrentMemoryContext,
-											   "gstore aggregate",
-											   ALLOCSET_DEFAULT_SIZES);
+											   "gstore aggregate", 0, 16 * 1024,
+											   ALLOCSET_DEFAULT_MAXSIZE);
 	old = MemoryContextSwitchTo(state->context);
 	state->falls_back = !aggregate_rows(state);
 	MemoryContextSwitchTo(old);
