@@ -111,7 +111,7 @@ sub condition
 	my $type = pick(@names);
 	my $e = sub { expression($type, $depth - 1) };
 
-	return $e->() . ' ' . pick(qw(= <> < <= > >=)) . ' ' . $e->()
+	return '(' . $e->() . ' ' . pick(qw(= <> < <= > >=)) . ' ' . $e->() . ')'
 	  if $type ne 'bool' && $type ne 'text' && ($depth <= 0 || rand() < 0.45);
 	my @forms = (
 		sub { $e->() . ' IS ' . pick('', 'NOT ') . 'NULL' },
@@ -228,7 +228,7 @@ sub expression
 	  . '(' . $e->($type) . ', ' . $e->($type) . ')'
 	  if $dice < 0.57;
 	return '(' . $e->($type) . ' ' . pick(qw(+ - * / %)) . ' ' . $e->($type) . ')'
-	  if $dice < 0.8 && $type =~ /^int|^numeric/;
+	  if $dice < 0.8 && $type =~ /^int[248]|^numeric/;
 	return '(' . $e->($type) . ' ' . pick(qw(+ - * /)) . ' ' . $e->($type) . ')'
 	  if $dice < 0.8 && $type =~ /^float/;
 	return pick('(- ', 'abs(') . $e->($type) . ')'
@@ -294,13 +294,15 @@ EXCEPTION WHEN OTHERS THEN
 END $$;
 CREATE FUNCTION query_of(kind text, expression text, tab text) RETURNS text LANGUAGE sql AS $$
 	SELECT format(CASE kind WHEN 'where' THEN 'SELECT count(*) || '':'' || md5(string_agg(id::text, '','' ORDER BY id)) FROM %2$I WHERE %1$s'
-		ELSE 'SELECT md5(string_agg(coalesce((%1$s)::text, ''-''), '','' ORDER BY id)) FROM %2$I WHERE id <= 300' END,
+		ELSE 'SELECT md5(string_agg(coalesce((%1$s)::text, ''-''), '','' ORDER BY id, (%1$s)::text COLLATE "C")) FROM %2$I WHERE id <= 300' END,
 		expression, tab) $$;
 CREATE FUNCTION is_pushed(query text) RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE plan text := ''; line text;
 BEGIN
 	FOR line IN EXECUTE 'EXPLAIN (COSTS off) ' || query LOOP plan := plan || line || E'\n'; END LOOP;
-	RETURN plan ~ 'Pushed Filter' AND plan !~ ' Filter:.* Filter:' AND plan !~ '\n *Filter:';
+	RETURN plan ~ 'Pushed Filter' AND plan !~ '\n *Filter:';
+EXCEPTION WHEN OTHERS THEN
+	RETURN false; -- a constant in it is an error already
 END $$;
 -- what differs
 CREATE FUNCTION differences(from_id int, to_id int, OUT id int, OUT place text, OUT mine text, OUT twins text, OUT expression text)
@@ -362,6 +364,9 @@ my ($pushed, $all, $failing) = split /\|/,
 	FROM conditions WHERE kind = 'where' AND id % 10 = 0});
 note("$pushed of $all conditions pushed as a whole, $failing fail");
 cmp_ok($pushed, '>', $all / 2, 'most conditions are pushed');
+is( sql($node, q{SELECT answer(query_of(kind, expression, 'arrow')) a, min(expression) FROM conditions
+	WHERE answer(query_of(kind, expression, 'arrow')) ~ '^(42|XX|58)...$' GROUP BY 1}),
+	'', 'no condition is malformed');
 cmp_ok($failing, '<', $all / 2, 'most conditions have an answer');
 
 done_testing();
