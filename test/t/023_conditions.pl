@@ -16,7 +16,7 @@ use GstoreNode;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $wanted = $ENV{GSTORE_STATEMENTS} // 3000;
+my $wanted = $ENV{GSTORE_STATEMENTS} // 10000;
 my $seed = $ENV{GSTORE_SEED} // 230923;
 my $node = new_node('conditions', "gstore_fdw.chunk_size = '64kB'\n");
 
