@@ -87,34 +87,6 @@ gstore_op_date_instant(gstore_timestamp *r, gstore_date a)
 	return GSTORE_STATE_VALUE;
 }
 
-/* ---- intervals ---- */
-
-/* Months of 30 days of 24 hours, as PostgreSQL compares them. */
-GSTORE_DEVICE_FUNC GstoreInt128
-gstore_span_length(GstoreSpan a)
-{
-	int64 days = (int64) a.months * 30 + a.days;
-
-	return (GstoreInt128) days * GSTORE_DAY + a.microseconds;
-}
-
-#define GSTORE_DEFINE_SPAN(name, sign) \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_span##name(gstore_logic *r, \
-												  gstore_span a, \
-												  gstore_span b) \
-	{ \
-		*r = (gstore_logic) (gstore_span_length(a) \
-								 sign gstore_span_length(b)); \
-		return GSTORE_STATE_VALUE; \
-	}
-
-GSTORE_DEFINE_SPAN(eq, ==)
-GSTORE_DEFINE_SPAN(ne, !=)
-GSTORE_DEFINE_SPAN(lt, <)
-GSTORE_DEFINE_SPAN(le, <=)
-GSTORE_DEFINE_SPAN(gt, >)
-GSTORE_DEFINE_SPAN(ge, >=)
-
 /* ---- the calendar ---- */
 
 typedef struct GstoreCalendar
@@ -144,39 +116,5 @@ gstore_calendar(int64 days)
 	r.year = year + era * 400 + (r.month <= 2);
 	return r;
 }
-
-/* Infinities have no such field, and PostgreSQL's own answers differ by field
- * and version: leave them to it. */
-#define GSTORE_DEFINE_FIELD(field, expression) \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##field##_date(gstore_numeric *r, \
-													  gstore_date a) \
-	{ \
-		GstoreCalendar c; \
-\
-		r->value = 0; \
-		r->scale = 0; \
-		if (gstore_date_infinite(a)) \
-			return GSTORE_STATE_BEYOND; \
-		c = gstore_calendar(a); \
-		r->value = (expression); \
-		return GSTORE_STATE_VALUE; \
-	} \
-	GSTORE_DEVICE_FUNC uint8 gstore_op_##field##_timestamp(gstore_numeric *r, \
-														   gstore_timestamp a) \
-	{ \
-		r->value = 0; \
-		r->scale = 0; \
-		if (a == GSTORE_TIMESTAMP_INFINITY || \
-			a == GSTORE_TIMESTAMP_MINUS_INFINITY) \
-			return GSTORE_STATE_BEYOND; \
-		return gstore_op_##field##_date(r, (int32) (a / GSTORE_DAY - \
-													(a % GSTORE_DAY < 0))); \
-	}
-
-/* 1 BC is year -1 there, not 0. */
-GSTORE_DEFINE_FIELD(year, c.year > 0 ? c.year : c.year - 1)
-GSTORE_DEFINE_FIELD(quarter, (c.month - 1) / 3 + 1)
-GSTORE_DEFINE_FIELD(month, c.month)
-GSTORE_DEFINE_FIELD(day, c.day)
 
 #endif

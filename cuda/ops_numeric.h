@@ -3,8 +3,7 @@
  *	  numeric as an exact 128-bit integer and a scale.
  *
  * What does not fit 128 bits, NaN and infinities are GSTORE_STATE_BEYOND:
- * never a wrong digit.  Division is left to PostgreSQL, whose result scale
- * depends on the operands.
+ * never a wrong digit.
  */
 #ifndef GSTORE_OPS_NUMERIC_H
 #define GSTORE_OPS_NUMERIC_H
@@ -243,5 +242,173 @@ GSTORE_DEFINE_NUMERIC_COMPARISON(ge, >=)
 GSTORE_DEFINE_TO_NUMERIC(int2)
 GSTORE_DEFINE_TO_NUMERIC(int4)
 GSTORE_DEFINE_TO_NUMERIC(int8)
+
+/* ---- division ---- */
+
+/* a / b rounded half away from zero; b > 0. */
+GSTORE_DEVICE_FUNC GstoreInt128
+gstore_int128_round(GstoreInt128 a, GstoreInt128 b)
+{
+	GstoreInt128 rest = a % b;
+	GstoreInt128 size = rest < 0 ? -rest : rest;
+
+	return a / b + (size >= b - size ? (a < 0 ? -1 : 1) : 0);
+}
+
+/* The first digit in base 10000 of a number that is not negative, and what
+ * power of 10000 it counts. */
+GSTORE_DEVICE_FUNC int
+gstore_numeric_head(GstoreNumeric a, int *weight)
+{
+	int exponent = -a.scale; /* of ten, of the highest decimal digit */
+	int shift;
+
+	*weight = 0;
+	if (a.value == 0)
+		return 0;
+	for (GstoreInt128 rest = a.value / 10; rest > 0; rest /= 10)
+		exponent++;
+	*weight = (exponent >= 0 ? exponent : exponent - 3) / 4;
+	shift = a.scale + 4 * *weight;
+	return (int) (shift >= 0 ? a.value / gstore_power_of_ten(shift)
+							 : a.value * gstore_power_of_ten(-shift));
+}
+
+/*
+ * The result's scale gives at least 16 significant digits, guessed from the
+ * operands' first digits as PostgreSQL guesses.
+ */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_numericdiv(gstore_numeric *r, gstore_numeric a, gstore_numeric b)
+{
+	bool negative = (a.value < 0) != (b.value < 0);
+	int aweight;
+	int bweight;
+	int ahead;
+	int bhead;
+	int32 scale;
+	int32 more;
+	GstoreInt128 part;
+
+	r->value = 0;
+	r->scale = 0;
+	if (b.value == 0)
+		return GSTORE_STATE_DIVISION;
+	if (a.value < -GSTORE_INT128_MAX || b.value < -GSTORE_INT128_MAX)
+		return GSTORE_STATE_BEYOND;
+	a.value = a.value < 0 ? -a.value : a.value;
+	b.value = b.value < 0 ? -b.value : b.value;
+	ahead = gstore_numeric_head(a, &aweight);
+	bhead = gstore_numeric_head(b, &bweight);
+	scale = 16 - 4 * (aweight - bweight - (ahead <= bhead));
+	scale = scale > a.scale ? scale : a.scale;
+	scale = scale > b.scale ? scale : b.scale;
+	if (scale > 1000)
+		return GSTORE_STATE_BEYOND;
+	r->scale = scale;
+	more = scale - a.scale + b.scale;
+	if (more <= GSTORE_NUMERIC_DIGITS &&
+		gstore_int128_multiply(&part, a.value, gstore_power_of_ten(more)))
+		part = gstore_int128_round(part, b.value);
+	else
+	{
+		/* digit by digit */
+		GstoreInt128 rest = a.value % b.value;
+
+		if (b.value > GSTORE_INT128_MAX / 10)
+			return GSTORE_STATE_BEYOND;
+		part = a.value / b.value;
+		for (; more > 0; more--)
+		{
+			if (part > (GSTORE_INT128_MAX - 10) / 10)
+				return GSTORE_STATE_BEYOND;
+			rest *= 10;
+			part = part * 10 + rest / b.value;
+			rest %= b.value;
+		}
+		part += rest >= b.value - rest;
+	}
+	r->value = negative ? -part : part;
+	return GSTORE_STATE_VALUE;
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_numericmod(gstore_numeric *r, gstore_numeric a, gstore_numeric b)
+{
+	*r = a;
+	if (b.value == 0)
+		return GSTORE_STATE_DIVISION;
+	if (!gstore_numeric_rescale(&a, b.scale) ||
+		!gstore_numeric_rescale(&b, a.scale))
+		return GSTORE_STATE_BEYOND;
+	r->scale = a.scale > b.scale ? a.scale : b.scale;
+	r->value = b.value == -1 ? 0 : a.value % b.value;
+	return GSTORE_STATE_VALUE;
+}
+
+/* round(a, digits) */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_numericround(gstore_numeric *r, gstore_numeric a, gstore_int4 digits)
+{
+	GstoreInt128 power;
+
+	*r = a;
+	if (digits < 0 || digits > GSTORE_NUMERIC_DIGITS ||
+		a.scale - digits > GSTORE_NUMERIC_DIGITS)
+		return GSTORE_STATE_BEYOND;
+	if (digits >= a.scale)
+	{
+		uint8 fits = gstore_numeric_rescale(r, digits);
+
+		r->scale = digits;
+		return (uint8) (fits ? GSTORE_STATE_VALUE : GSTORE_STATE_BEYOND);
+	}
+	power = gstore_power_of_ten(a.scale - digits);
+	r->value = gstore_int128_round(a.value, power);
+	r->scale = digits;
+	return GSTORE_STATE_VALUE;
+}
+
+/* ---- to other types ---- */
+
+#define GSTORE_DEFINE_FROM_NUMERIC(to, low, high, state) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_numeric_##to(gstore_##to *r, \
+													gstore_numeric a) \
+	{ \
+		uint8 outcome = GSTORE_STATE_VALUE; \
+\
+		*r = 0; \
+		if (a.scale > 0) \
+			outcome = gstore_op_numericround(&a, a, 0); \
+		if (outcome != GSTORE_STATE_VALUE) \
+			return outcome; \
+		if (a.value < (low) || a.value > (high)) \
+			return state; \
+		*r = (gstore_##to) a.value; \
+		return GSTORE_STATE_VALUE; \
+	}
+
+GSTORE_DEFINE_FROM_NUMERIC(int2, -32768, 32767, GSTORE_STATE_SMALLINT)
+GSTORE_DEFINE_FROM_NUMERIC(int4, -2147483647LL - 1, 2147483647LL,
+						   GSTORE_STATE_INTEGER)
+GSTORE_DEFINE_FROM_NUMERIC(int8, -9223372036854775807LL - 1,
+						   9223372036854775807LL, GSTORE_STATE_BIGINT)
+
+/* Both exact in a double: so their quotient is the nearest one. */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_numeric_float8(gstore_float8 *r, gstore_numeric a)
+{
+	*r = 0;
+	if (a.value > 9007199254740992LL || a.value < -9007199254740992LL ||
+		a.scale > 22)
+		return GSTORE_STATE_BEYOND;
+	*r = (double) (int64) a.value;
+	if (a.scale <= 18)
+		*r /= (double) (int64) gstore_power_of_ten(a.scale);
+	else
+		*r /= (double) (int64) gstore_power_of_ten(18) *
+			  (double) (int64) gstore_power_of_ten(a.scale - 18);
+	return GSTORE_STATE_VALUE;
+}
 
 #endif

@@ -119,13 +119,20 @@ gstore_op_text_starts(gstore_logic *r, gstore_text a, gstore_text prefix)
 	return GSTORE_STATE_VALUE;
 }
 
+GSTORE_DEVICE_FUNC uint8
+gstore_fold(uint8 byte, bool fold)
+{
+	return (uint8) (fold && byte >= 'A' && byte <= 'Z' ? byte + 32 : byte);
+}
+
 /*
  * LIKE, the escape character being a backslash.  Characters are those of
  * UTF-8; in an encoding of single bytes a pattern with "_" is not compiled.
  * After a mismatch only the last "%" can do otherwise: no recursion.
  */
 GSTORE_DEVICE_FUNC uint8
-gstore_op_text_like(gstore_logic *r, gstore_text a, gstore_text pattern)
+gstore_text_match(gstore_logic *r, GstoreText a, GstoreText pattern,
+				  bool fold)
 {
 	uint64 t = 0;
 	uint64 p = 0;
@@ -161,7 +168,8 @@ gstore_op_text_like(gstore_logic *r, gstore_text a, gstore_text pattern)
 
 			if (p + escaped >= pattern.length)
 				return GSTORE_STATE_LIKE_ESCAPE;
-			if (pattern.data[p + escaped] == a.data[t])
+			if (gstore_fold(pattern.data[p + escaped], fold) ==
+				gstore_fold(a.data[t], fold))
 			{
 				t++;
 				p += escaped + 1;
@@ -180,12 +188,178 @@ gstore_op_text_like(gstore_logic *r, gstore_text a, gstore_text pattern)
 }
 
 GSTORE_DEVICE_FUNC uint8
+gstore_op_text_like(gstore_logic *r, gstore_text a, gstore_text pattern)
+{
+	return gstore_text_match(r, a, pattern, false);
+}
+
+GSTORE_DEVICE_FUNC uint8
 gstore_op_text_not_like(gstore_logic *r, gstore_text a, gstore_text pattern)
 {
 	uint8 state = gstore_op_text_like(r, a, pattern);
 
 	*r = (gstore_logic) !*r;
 	return state;
+}
+
+/* ILIKE of a pattern in ASCII, where A to Z become a to z: what other letters
+ * become is PostgreSQL's to say. */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_text_ilike(gstore_logic *r, gstore_text a, gstore_text pattern)
+{
+	uint8 all = 0;
+
+	*r = 0;
+	for (uint64 i = 0; i < a.length; i++)
+		all |= a.data[i];
+	if (all & 0x80)
+		return GSTORE_STATE_BEYOND;
+	return gstore_text_match(r, a, pattern, true);
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_text_not_ilike(gstore_logic *r, gstore_text a, gstore_text pattern)
+{
+	uint8 state = gstore_op_text_ilike(r, a, pattern);
+
+	*r = (gstore_logic) !*r;
+	return state;
+}
+
+/* ---- pieces ---- */
+
+/* Bytes that the first n characters take. */
+GSTORE_DEVICE_FUNC uint64
+gstore_text_utf8_bytes(GstoreText a, int32 n)
+{
+	uint64 at = 0;
+
+	for (; n > 0 && at < a.length; n--)
+	{
+		at++;
+		while (at < a.length && (a.data[at] & 0xC0) == 0x80)
+			at++;
+	}
+	return at;
+}
+
+/* substring(a from start) */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_text_utf8_from(gstore_text *r, gstore_text a, gstore_int4 start)
+{
+	uint64 skip = gstore_text_utf8_bytes(a, start > 1 ? start - 1 : 0);
+
+	r->data = a.data + skip;
+	r->length = a.length - skip;
+	return GSTORE_STATE_VALUE;
+}
+
+/* The first so many characters. */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_text_utf8_upto(gstore_text *r, gstore_text a, gstore_int4 end)
+{
+	r->data = a.data;
+	r->length = gstore_text_utf8_bytes(a, end);
+	return GSTORE_STATE_VALUE;
+}
+
+/* How many characters lie before the end of substring(... from start for
+ * length). */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_text_piece_end(gstore_int4 *r, gstore_int4 start, gstore_int4 length)
+{
+	int64 end = (int64) start + length - 1;
+
+	*r = (int32) (end < 0 ? 0 : (end > 2147483647 ? 2147483647 : end));
+	return (uint8) (length < 0 ? GSTORE_STATE_SUBSTRING : GSTORE_STATE_VALUE);
+}
+
+/* ---- long lists ---- */
+
+/*
+ * A list is a text: whether it has a NULL (8 bytes), how many values it has (8
+ * bytes), then the values, sorted: int64 each, or for texts where each ends,
+ * counted from the last of these numbers, and their bytes.
+ */
+GSTORE_DEVICE_FUNC int64
+gstore_list_word(GstoreText list, int64 index)
+{
+	int64 word;
+
+	memcpy(&word, list.data + 8 * index, sizeof(word));
+	return word;
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_list_outcome(gstore_logic *r, bool found, GstoreText list)
+{
+	*r = (gstore_logic) found;
+	return (uint8) (!found && gstore_list_word(list, 0) ? GSTORE_STATE_NULL
+														: GSTORE_STATE_VALUE);
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_list_search(gstore_logic *r, int64 a, GstoreText list)
+{
+	int64 low = 0;
+	int64 end = gstore_list_word(list, 1);
+	int64 high = end;
+
+	while (low < high)
+	{
+		int64 middle = (low + high) / 2;
+
+		if (gstore_list_word(list, 2 + middle) < a)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return gstore_list_outcome(r,
+							   low < end && gstore_list_word(list, 2 + low) == a,
+							   list);
+}
+
+#define GSTORE_DEFINE_IN(type) \
+	GSTORE_DEVICE_FUNC uint8 gstore_op_##type##in(gstore_logic *r, \
+												  gstore_##type a, \
+												  gstore_text list) \
+	{ \
+		return gstore_list_search(r, (int64) a, list); \
+	}
+
+GSTORE_DEFINE_IN(int2)
+GSTORE_DEFINE_IN(int4)
+GSTORE_DEFINE_IN(int8)
+GSTORE_DEFINE_IN(date)
+GSTORE_DEFINE_IN(timestamp)
+GSTORE_DEFINE_IN(oid)
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_textin(gstore_logic *r, gstore_text a, gstore_text list)
+{
+	int64 n = gstore_list_word(list, 1);
+	const uint8 *bytes = list.data + 8 * (2 + n);
+	int64 low = 0;
+	int64 high = n;
+
+	while (low < high)
+	{
+		int64 middle = (low + high) / 2;
+		int64 from = middle ? gstore_list_word(list, 1 + middle) : 0;
+		GstoreText value;
+		int order;
+
+		value.data = bytes + from;
+		value.length = (uint64) (gstore_list_word(list, 2 + middle) - from);
+		order = gstore_text_compare(value, a);
+		if (order == 0)
+			return gstore_list_outcome(r, true, list);
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return gstore_list_outcome(r, false, list);
 }
 
 #endif

@@ -44,6 +44,8 @@ typedef enum GstoreState
 	GSTORE_STATE_DATE,		 /* 22008 date out of range */
 	GSTORE_STATE_TIMESTAMP,	 /* 22008 timestamp out of range */
 	GSTORE_STATE_INFINITE,	 /* 22008 cannot subtract infinite dates */
+	GSTORE_STATE_INTERVAL,	 /* 22008 interval out of range */
+	GSTORE_STATE_SUBSTRING,	 /* 22011 negative substring length ... */
 	GSTORE_STATE_LIKE_ESCAPE /* 22025 LIKE pattern must not end with ... */
 } GstoreState;
 

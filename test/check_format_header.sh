@@ -84,9 +84,20 @@ nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
 if [ -x "$nvcc" ]; then
 	try "CUDA" "$nvcc" -Werror all-warnings -Iinclude -Icuda -c \
 		-o "$work/use.o" "$work/use.cu"
+	# Every operator of programs, for a GPU: called, or nothing is compiled.
+	{
+		echo '#include "program.h"'
+		echo '#define GSTORE_OP1(N, f, r, a) __global__ void k_##N(gstore_##r *x, const gstore_##a *y, uint8 *s) { *s = gstore_op_##f(x, *y); }'
+		echo '#define GSTORE_OP2(N, f, r, a, b) __global__ void k_##N(gstore_##r *x, const gstore_##a *y, const gstore_##b *z, uint8 *s) { *s = gstore_op_##f(x, *y, *z); }'
+		echo '#include "opcodes.def"'
+	} >"$work/operators.cu"
+	try "operators in CUDA" "$nvcc" -Werror all-warnings -Isrc -Iinclude \
+		-Icuda -ptx -o "$work/operators.ptx" "$work/operators.cu"
 else
-	tests=$((tests + 1))
-	echo "ok $tests - CUDA # SKIP there is no nvcc"
+	for name in CUDA "operators in CUDA"; do
+		tests=$((tests + 1))
+		echo "ok $tests - $name # SKIP there is no nvcc"
+	done
 fi
 echo "1..$tests"
 exit $((failures > 0))

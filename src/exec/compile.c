@@ -14,6 +14,7 @@
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
@@ -23,12 +24,13 @@
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
+#include "utils/formatting.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 #include "exec/exec.h"
 
-/* Elements of an IN list that are worth comparing one by one. */
+/* Elements of a list that are worth comparing one by one. */
 #define MAX_LIST 64
 /* Instructions one expression may have: some of these fill a program. */
 #define MAX_EMITTED 400
@@ -311,20 +313,53 @@ like_is_bytewise(Node *pattern, Oid collation)
 		   memchr(VARDATA_ANY(bytes), '_', length) == NULL;
 }
 
-/* The operator of extract(field from ...), or -1. */
+/*
+ * ILIKE: only where the collation makes small letters of A to Z as ASCII does
+ * (Turkish does not), and for a pattern in ASCII.
+ */
+static bool
+ilike_is_bytewise(Node *pattern, Oid collation)
+{
+	static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	text *bytes;
+
+	if (!like_is_bytewise(pattern, collation))
+		return false;
+	bytes = DatumGetTextPP(((Const *) pattern)->constvalue);
+	for (uint32 i = 0; i < VARSIZE_ANY_EXHDR(bytes); i++)
+		if (IS_HIGHBIT_SET(VARDATA_ANY(bytes)[i]))
+			return false;
+	return strcmp(str_tolower(upper, strlen(upper), collation),
+				  "abcdefghijklmnopqrstuvwxyz") == 0;
+}
+
+/* The number of a field that is a known word, or -1. */
 static int
-extract_opcode(Node *field, bool of_date)
+field_of(Node *field)
 {
 	static const struct
 	{
 		const char *name;
-		GstoreOpcode of_date;
-		GstoreOpcode of_timestamp;
+		GstoreField field;
 	} fields[] = {
-		{"year", GSTORE_OP_YEAR_OF_DATE, GSTORE_OP_YEAR_OF_TIMESTAMP},
-		{"quarter", GSTORE_OP_QUARTER_OF_DATE, GSTORE_OP_QUARTER_OF_TIMESTAMP},
-		{"month", GSTORE_OP_MONTH_OF_DATE, GSTORE_OP_MONTH_OF_TIMESTAMP},
-		{"day", GSTORE_OP_DAY_OF_DATE, GSTORE_OP_DAY_OF_TIMESTAMP}};
+		{"microseconds", GSTORE_FIELD_MICROSECOND},
+		{"milliseconds", GSTORE_FIELD_MILLISECOND},
+		{"second", GSTORE_FIELD_SECOND},
+		{"minute", GSTORE_FIELD_MINUTE},
+		{"hour", GSTORE_FIELD_HOUR},
+		{"day", GSTORE_FIELD_DAY},
+		{"week", GSTORE_FIELD_WEEK},
+		{"month", GSTORE_FIELD_MONTH},
+		{"quarter", GSTORE_FIELD_QUARTER},
+		{"year", GSTORE_FIELD_YEAR},
+		{"decade", GSTORE_FIELD_DECADE},
+		{"century", GSTORE_FIELD_CENTURY},
+		{"millennium", GSTORE_FIELD_MILLENNIUM},
+		{"dow", GSTORE_FIELD_DOW},
+		{"isodow", GSTORE_FIELD_ISODOW},
+		{"doy", GSTORE_FIELD_DOY},
+		{"isoyear", GSTORE_FIELD_ISOYEAR},
+		{"epoch", GSTORE_FIELD_EPOCH}};
 	char *name;
 
 	if (!IsA(field, Const) || ((Const *) field)->constisnull)
@@ -332,7 +367,7 @@ extract_opcode(Node *field, bool of_date)
 	name = TextDatumGetCString(((Const *) field)->constvalue);
 	for (size_t i = 0; i < lengthof(fields); i++)
 		if (strcmp(name, fields[i].name) == 0)
-			return of_date ? fields[i].of_date : fields[i].of_timestamp;
+			return fields[i].field;
 	return -1;
 }
 
@@ -361,6 +396,78 @@ apply(Compiler *compiler, int opcode, bool swapped, Operand *operands,
 				noperands > 1 ? operands[1] : none, none, to);
 }
 
+/* extract, date_part and date_trunc: the first argument becomes a number, as
+ * the second.  Fields that a type has not are PostgreSQL's to refuse. */
+static bool
+compile_field(Compiler *compiler, Oid function, List *args, Operand *to)
+{
+	Operand operands[2];
+	int field = field_of(linitial(args));
+	bool of_day = field >= GSTORE_FIELD_DAY && field < GSTORE_FIELD_EPOCH;
+	bool fine = field >= 0;
+	int opcode;
+
+	switch (function)
+	{
+		case F_EXTRACT_TEXT_DATE:
+			opcode = GSTORE_OP_DATE_FIELD;
+			fine = fine && field >= GSTORE_FIELD_DAY;
+			break;
+		case F_EXTRACT_TEXT_TIMESTAMP:
+			opcode = GSTORE_OP_TIMESTAMP_FIELD;
+			break;
+		case F_EXTRACT_TEXT_TIMESTAMPTZ: /* others depend on the zone */
+			opcode = GSTORE_OP_TIMESTAMP_FIELD;
+			fine = field == GSTORE_FIELD_EPOCH;
+			break;
+		case F_EXTRACT_TEXT_TIME:
+			opcode = GSTORE_OP_TIME_FIELD;
+			fine = fine && !of_day;
+			break;
+		case F_DATE_PART_TEXT_TIMESTAMP:
+			opcode = GSTORE_OP_TIMESTAMP_PART;
+			break;
+		case F_DATE_PART_TEXT_TIME:
+			opcode = GSTORE_OP_TIME_PART;
+			fine = fine && !of_day;
+			break;
+		default: /* date_trunc */
+			opcode = GSTORE_OP_TIMESTAMP_TRUNC;
+			fine = fine && field <= GSTORE_FIELD_MILLENNIUM;
+			break;
+	}
+	return fine && compile(compiler, lsecond(args), &operands[0]) &&
+		   add_constant(compiler, GSTORE_TYPE_INT4, Int32GetDatum(field),
+						false, &operands[1]) &&
+		   apply(compiler, opcode, false, operands, 2, to);
+}
+
+/* substring(text from start [for length]) */
+static bool
+compile_substring(Compiler *compiler, List *args, Operand *to)
+{
+	Operand text_and[2];
+	Operand bounds[2];
+
+	if (GetDatabaseEncoding() != PG_UTF8 ||
+		!compile(compiler, linitial(args), &text_and[0]) ||
+		!compile(compiler, lsecond(args), &bounds[0]))
+		return false;
+	text_and[1] = bounds[0];
+	if (list_length(args) == 3)
+	{
+		Operand cut[2] = {text_and[0], {GSTORE_TYPE_INT4, 0}};
+
+		if (!compile(compiler, lthird(args), &bounds[1]) ||
+			!apply(compiler, GSTORE_OP_TEXT_PIECE_END, false, bounds, 2,
+				   &cut[1]) ||
+			!apply(compiler, GSTORE_OP_TEXT_UTF8_UPTO, false, cut, 2,
+				   &text_and[0]))
+			return false;
+	}
+	return apply(compiler, GSTORE_OP_TEXT_UTF8_FROM, false, text_and, 2, to);
+}
+
 static bool
 compile_function(Compiler *compiler, Oid function, Oid collation, List *args,
 				 Operand *to)
@@ -368,18 +475,32 @@ compile_function(Compiler *compiler, Oid function, Oid collation, List *args,
 	Operand operands[2] = {{GSTORE_TYPE_BOOL, 0}, {GSTORE_TYPE_BOOL, 0}};
 	bool swapped = false;
 	int opcode = -1;
-	int first = 0;
 	int nargs = list_length(args);
 
-	if (nargs < 1 || nargs > 2)
-		return false;
 	switch (function)
 	{
 		case F_EXTRACT_TEXT_DATE:
+		case F_EXTRACT_TEXT_TIME:
 		case F_EXTRACT_TEXT_TIMESTAMP:
-			opcode = extract_opcode(linitial(args),
-									function == F_EXTRACT_TEXT_DATE);
-			first = 1;
+		case F_EXTRACT_TEXT_TIMESTAMPTZ:
+		case F_DATE_PART_TEXT_TIME:
+		case F_DATE_PART_TEXT_TIMESTAMP:
+		case F_DATE_TRUNC_TEXT_TIMESTAMP:
+			return compile_field(compiler, function, args, to);
+		case F_SUBSTRING_TEXT_INT4:
+		case F_SUBSTRING_TEXT_INT4_INT4:
+		case F_SUBSTR_TEXT_INT4:
+		case F_SUBSTR_TEXT_INT4_INT4:
+			return compile_substring(compiler, args, to);
+		case F_TEXTICLIKE:
+		case F_BPCHARICLIKE:
+			if (ilike_is_bytewise(lsecond(args), collation))
+				opcode = GSTORE_OP_TEXT_ILIKE;
+			break;
+		case F_TEXTICNLIKE:
+		case F_BPCHARICNLIKE:
+			if (ilike_is_bytewise(lsecond(args), collation))
+				opcode = GSTORE_OP_TEXT_NOT_ILIKE;
 			break;
 		case F_TEXTLIKE:
 		case F_LIKE_TEXT_TEXT:
@@ -395,6 +516,8 @@ compile_function(Compiler *compiler, Oid function, Oid collation, List *args,
 			break;
 		case F_TEXTLEN:
 		case F_LENGTH_TEXT:
+		case F_CHAR_LENGTH_TEXT:
+		case F_CHARACTER_LENGTH_TEXT:
 			if (GetDatabaseEncoding() == PG_UTF8)
 				opcode = GSTORE_OP_TEXT_UTF8_LENGTH;
 			else if (pg_database_encoding_max_length() == 1)
@@ -404,21 +527,139 @@ compile_function(Compiler *compiler, Oid function, Oid collation, List *args,
 			opcode = gstore_function_opcode(function, collation, &swapped);
 			break;
 	}
-	if (opcode < 0)
+	if (opcode < 0 || nargs < 1 || nargs > 2)
 		return false;
-	for (int i = first; i < nargs; i++)
-		if (!compile(compiler, list_nth(args, i), &operands[i - first]))
+	for (int i = 0; i < nargs; i++)
+		if (!compile(compiler, list_nth(args, i), &operands[i]))
 			return false;
-	return apply(compiler, opcode, swapped, operands, nargs - first, to);
+	return apply(compiler, opcode, swapped, operands, nargs, to);
 }
 
-/* x = ANY (list), x <> ALL (list): one comparison after the other. */
+/* What searches a sorted list for the equality or inequality of a comparison;
+ * -1 if it is neither, or of a type that has no order here. */
+static int
+search_opcode(int opcode, bool useOr)
+{
+	static const struct
+	{
+		GstoreOpcode any; /* = ANY */
+		GstoreOpcode all; /* <> ALL */
+		GstoreOpcode search;
+	} searches[] = {
+		{GSTORE_OP_INT2_EQ, GSTORE_OP_INT2_NE, GSTORE_OP_INT2_IN},
+		{GSTORE_OP_INT4_EQ, GSTORE_OP_INT4_NE, GSTORE_OP_INT4_IN},
+		{GSTORE_OP_INT8_EQ, GSTORE_OP_INT8_NE, GSTORE_OP_INT8_IN},
+		{GSTORE_OP_DATE_EQ, GSTORE_OP_DATE_NE, GSTORE_OP_DATE_IN},
+		{GSTORE_OP_TIMESTAMP_EQ, GSTORE_OP_TIMESTAMP_NE, GSTORE_OP_TIMESTAMP_IN},
+		{GSTORE_OP_OID_EQ, GSTORE_OP_OID_NE, GSTORE_OP_OID_IN},
+		{GSTORE_OP_TEXT_EQ, GSTORE_OP_TEXT_NE, GSTORE_OP_TEXT_IN}};
+
+	for (size_t i = 0; i < lengthof(searches); i++)
+		if ((int) (useOr ? searches[i].any : searches[i].all) == opcode)
+			return searches[i].search;
+	return -1;
+}
+
+static int
+order_words(const void *a, const void *b)
+{
+	int64 x = *(const int64 *) a;
+	int64 y = *(const int64 *) b;
+
+	return (x > y) - (x < y);
+}
+
+static int
+order_texts(const void *a, const void *b)
+{
+	return gstore_text_compare(*(const GstoreText *) a,
+							   *(const GstoreText *) b);
+}
+
+/* A list as gstore_list_search wants it (ops_text.h). */
+static GstoreText
+sorted_list(GstoreType type, const Datum *values, const bool *nulls, int n)
+{
+	GstoreText *texts = palloc_extended(n * sizeof(GstoreText),
+										MCXT_ALLOC_HUGE);
+	int64 *words = palloc_extended((n + 2) * sizeof(int64), MCXT_ALLOC_HUGE);
+	StringInfoData bytes;
+	GstoreText result;
+	int count = 0;
+	bool has_null = false;
+
+	for (int i = 0; i < n; i++)
+	{
+		if (nulls[i])
+			has_null = true;
+		else if (type == GSTORE_TYPE_TEXT)
+		{
+			struct varlena *varlena = PG_DETOAST_DATUM_PACKED(values[i]);
+
+			texts[count].data = (uint8 *) VARDATA_ANY(varlena);
+			texts[count++].length = VARSIZE_ANY_EXHDR(varlena);
+		}
+		else if (type == GSTORE_TYPE_INT8 || type == GSTORE_TYPE_TIMESTAMP)
+			words[2 + count++] = DatumGetInt64(values[i]);
+		else if (type == GSTORE_TYPE_INT2)
+			words[2 + count++] = DatumGetInt16(values[i]);
+		else if (type == GSTORE_TYPE_OID)
+			words[2 + count++] = DatumGetObjectId(values[i]);
+		else
+			words[2 + count++] = DatumGetInt32(values[i]);
+	}
+	words[0] = has_null;
+	words[1] = count;
+	initStringInfo(&bytes);
+	if (type == GSTORE_TYPE_TEXT)
+	{
+		int64 end = 0;
+
+		qsort(texts, count, sizeof(GstoreText), order_texts);
+		for (int i = 0; i < count; i++)
+			words[2 + i] = end += texts[i].length;
+	}
+	else
+		qsort(words + 2, count, sizeof(int64), order_words);
+	appendBinaryStringInfo(&bytes, (char *) words,
+						   (count + 2) * sizeof(int64));
+	for (int i = 0; type == GSTORE_TYPE_TEXT && i < count; i++)
+		appendBinaryStringInfo(&bytes, (const char *) texts[i].data,
+							   texts[i].length);
+	result.data = (uint8 *) bytes.data;
+	result.length = bytes.len;
+	return result;
+}
+
+/* x = ANY (list), x <> ALL (list): long ones are searched. */
+static bool
+compile_search(Compiler *compiler, int search, bool useOr, Operand value,
+			   GstoreType type, const Datum *values, const bool *nulls, int n,
+			   Operand *to)
+{
+	Operand operands[2] = {value, {GSTORE_TYPE_TEXT, 0}};
+
+	if (search < 0)
+		return false;
+	if (compiler->builder != NULL)
+	{
+		GstoreText list = sorted_list(type, values, nulls, n);
+
+		operands[1].reg = gstore_program_constant(compiler->builder,
+												  GSTORE_TYPE_TEXT,
+												  GSTORE_STATE_VALUE, &list);
+	}
+	return apply(compiler, search, false, operands, 2, to) &&
+		   (useOr || emit(compiler, GSTORE_OP_NOT, *to, none, none, to));
+}
+
+/* Short ones are compared, one element after the other. */
 static bool
 compile_list(Compiler *compiler, ScalarArrayOpExpr *expr, Operand *to)
 {
-	Const *list = lsecond(expr->args);
+	Node *list = lsecond(expr->args);
+	Oid element = get_base_element_type(exprType(list));
 	ArrayType *array;
-	Oid element;
 	GstoreType type;
 	int16 typlen;
 	bool typbyval;
@@ -428,27 +669,47 @@ compile_list(Compiler *compiler, ScalarArrayOpExpr *expr, Operand *to)
 	int n;
 	bool swapped;
 	Operand value;
+	Datum datum;
+	bool isnull;
 	int opcode = gstore_function_opcode(get_opcode(expr->opno),
 										expr->inputcollid, &swapped);
+	int search;
 
-	if (opcode < 0 || swapped || !IsA(list, Const) || list->constisnull)
-		return false;
-	array = DatumGetArrayTypeP(list->constvalue);
-	element = ARR_ELEMTYPE(array);
-	if (!type_of(element, &type) ||
+	if (opcode < 0 || swapped || !gstore_is_constant(list) ||
+		!OidIsValid(element) || !type_of(element, &type) ||
 		!compile(compiler, linitial(expr->args), &value))
 		return false;
+	search = search_opcode(opcode, expr->useOr);
+	if (compiler->builder == NULL && !IsA(list, Const))
+	{
+		/* how long it is will be seen: only what can be searched will do */
+		Operand operands[2] = {value, {type, 0}};
+
+		return search >= 0 && apply(compiler, opcode, false, operands, 2, to);
+	}
+	if (IsA(list, Const))
+	{
+		datum = ((Const *) list)->constvalue;
+		isnull = ((Const *) list)->constisnull;
+	}
+	else
+		datum = gstore_evaluate_constant((Expr *) list, compiler->parent,
+										 &isnull);
+	if (isnull)
+		return add_constant(compiler, GSTORE_TYPE_BOOL, 0, true, to);
+	array = DatumGetArrayTypeP(datum);
 	get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
 	deconstruct_array(array, element, typlen, typbyval, typalign, &values,
 					  &nulls, &n);
 	if (n > MAX_LIST)
-		return false;
+		return compile_search(compiler, search, expr->useOr, value, type,
+							  values, nulls, n, to);
 	if (!add_constant(compiler, GSTORE_TYPE_BOOL, BoolGetDatum(!expr->useOr),
 					  false, to))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
-		Operand operands[2] = {value, none};
+		Operand operands[2] = {value, {type, 0}};
 		Operand equal;
 
 		if (!add_constant(compiler, type, values[i], nulls[i], &operands[1]) ||

@@ -5,7 +5,7 @@
  * Threads are made when an input is large enough to share, with all signals
  * blocked, and sleep between calls.  A call publishes a task; threads, the caller's among them,
  * take morsels of it off one counter until it is empty or somebody failed.
- * Only the caller's thread polls for cancellation: between its morsels, and
+ * Only the caller's thread polls for cancellation: between its vectors, and
  * while it waits for the others' last ones.  Includes no PostgreSQL header.
  */
 #include <pthread.h>
@@ -245,13 +245,13 @@ run_task(Worker *worker, bool polls)
 		{
 			run_vector(worker, task->from + from,
 					   (int) Min(end - from, GSTORE_VECTOR_ROWS));
+			if (polls && engine->options.poll != NULL &&
+				engine->options.poll(engine->options.poll_state))
+				fail(engine, GSTORE_ENGINE_CANCELLED, 0);
 			if (atomic_load_explicit(&engine->failed,
 									 memory_order_relaxed) != GSTORE_ENGINE_OK)
 				return;
 		}
-		if (polls && engine->options.poll != NULL &&
-			engine->options.poll(engine->options.poll_state))
-			fail(engine, GSTORE_ENGINE_CANCELLED, 0);
 	}
 }
 

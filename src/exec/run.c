@@ -83,6 +83,8 @@ raise_state(int state, const char *relname)
 		[GSTORE_STATE_DATE] = {ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "date out of range"},
 		[GSTORE_STATE_TIMESTAMP] = {ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "timestamp out of range"},
 		[GSTORE_STATE_INFINITE] = {ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "cannot subtract infinite dates"},
+		[GSTORE_STATE_INTERVAL] = {ERRCODE_DATETIME_VALUE_OUT_OF_RANGE, "interval out of range"},
+		[GSTORE_STATE_SUBSTRING] = {ERRCODE_SUBSTRING_ERROR, "negative substring length not allowed"},
 		[GSTORE_STATE_LIKE_ESCAPE] = {ERRCODE_INVALID_ESCAPE_SEQUENCE, "LIKE pattern must not end with escape character"}};
 
 	if (state == GSTORE_STATE_CORRUPT)

@@ -112,6 +112,86 @@ SELECT condition, compare(condition) FROM (VALUES
 	('coalesce(iv, ''1 day'') = ''1 day''')
 ) q (condition);
 
+-- numeric: division with its scales, remainder, rounding, casts
+SELECT condition, compare(condition) FROM (VALUES
+	('n / m > 1'), ('n / 3 = 0.3333333333333333'), ('m <> 0 AND n / m < 0.5'),
+	('n / 7.00 > 0.5'), ('(n / 3)::text LIKE ''0.3%'''), ('m / 0.0001 > 100'),
+	('n / 9999999999999999.9999 > 0'), ('1 / (n + 100) < 0.0098'),
+	('CASE WHEN n = 0 THEN false ELSE 1000000 / n > 1 END'),
+	('n % 2 = 1'), ('m % 0.5 > 0.3'), ('n % 0 = 1'), ('round(n, 1) = 1.5'),
+	('round(m) = 3'), ('n::int4 = 2'), ('n::int2 < -3'), ('id < 2600 AND n::int2 < -3'), ('id < 2600 AND n::int4 = 2'), ('m::int8 = 0'),
+	('n::float8 > 5.5'), ('m > f8'), ('n + i4 > 990'), ('-n > 3.99')
+) q (condition);
+
+-- Dates, times, intervals
+SELECT condition, compare(condition) FROM (VALUES
+	('d + interval ''1 month'' = ''2000-03-29'''), ('ts - interval ''1 year 2 mons 3 days 04:05:06.7'' > ''2000-02-28'''),
+	('ts + iv > ''2001-01-01'''), ('ts - iv < ''1999-01-01'''), ('id < 2600 AND ts + iv > ''2001-01-31 12:00'''),
+	('id < 2600 AND d - iv > ''2001-01-31 12:00'''), ('id < 2600 AND iv + d < ''1998-01-31'''),
+	('ts + interval ''178000000 years'' > ts'), ('tm + interval ''3 hours'' > ''22:00'''),
+	('tm - iv < ''01:00'''), ('tm - ''12:00'' > interval ''10 hours'''),
+	('id < 2600 AND ts - ''2000-02-29'' > interval ''500 days'''), ('id < 2600 AND tz - ''2000-02-29'' < ''0'''),
+	('iv + iv > ''2 years'''), ('iv + interval ''178000000 years'' > ''0'''), ('iv - interval ''1 day'' < ''0'''),
+	('-iv > ''10 days'''), ('ts::date = ''2000-02-29'''), ('ts::time > ''23:30'''),
+	('extract(year FROM ts) = 2001'), ('extract(year FROM d) < 0'), ('extract(month FROM d) = 2'),
+	('extract(day FROM ts) = 31'), ('extract(hour FROM ts) = 23'), ('extract(minute FROM tm) = 17'),
+	('extract(second FROM tm) = 59.999999'), ('extract(milliseconds FROM ts) > 59000'),
+	('extract(microseconds FROM tm) = 1'), ('extract(quarter FROM d) = 4'), ('extract(week FROM d) = 53'),
+	('extract(isoyear FROM d) <> extract(year FROM d)'), ('extract(dow FROM d) = 0'), ('extract(isodow FROM ts) = 7'),
+	('extract(doy FROM ts) = 366'), ('extract(decade FROM d) = 200'), ('extract(century FROM d) = 20'),
+	('extract(millennium FROM ts) = 3'), ('extract(epoch FROM ts) > 1000000000'), ('extract(epoch FROM d) = 951782400'),
+	('extract(epoch FROM tm) < 0.5'), ('extract(epoch FROM tz) = 951782400'), ('extract(hour FROM d) = 1'),
+	('date_part(''second'', ts) = 6.5'), ('date_part(''year'', d) = 2002'), ('date_part(''epoch'', tm) > 86399'),
+	('date_trunc(''month'', ts) = ''2000-03-01'''), ('date_trunc(''week'', ts) = ''2000-02-28'''),
+	('date_trunc(''quarter'', ts) = ''2001-04-01'''), ('date_trunc(''year'', ts) < ''2000-01-01'''),
+	('date_trunc(''hour'', ts) = ts - interval ''5 minutes 6.5 seconds'''), ('date_trunc(''century'', ts) = ''1901-01-01'''),
+	('date_trunc(''decade'', ts) = ''2000-01-01'''),
+	('id < 2600 AND date_trunc(''century'', ts) = ''2001-01-01'''), ('id < 2600 AND date_trunc(''decade'', ts) = ''2000-01-01'''),
+	('id < 2600 AND date_part(''year'', d) = 2002'), ('id < 2600 AND d + interval ''1 month'' = ''2000-03-29'''),
+	('id < 2600 AND ts - interval ''1 year 2 mons 3 days 04:05:06.7'' > ''2000-02-28'''), ('id < 2600 AND ts - iv < ''2000-03-01''')
+) q (condition);
+
+-- Text
+SELECT condition, compare(condition) FROM (VALUES
+	('t ILIKE ''TEXT 1%'''), ('t NOT ILIKE ''%T 4_'''), ('v ilike ''A%'' COLLATE "C"'), ('t ILIKE ''é%'''),
+	('substring(t FROM 6) = ''7'''), ('substring(t FROM 2 FOR 3) = ''ext'''), ('substr(t, 0, 3) = ''te'''),
+	('substring(t FROM -5 FOR 3) = '''''), ('substring(t FROM 2 FOR -1) = '''''), ('substring(v FROM 1 FOR 1) = ''é'''),
+	('substring(t FROM 3 FOR 2147483647) = ''xt 7'''), ('char_length(v) = 1'), ('length(t) = 6000'),
+	('starts_with(t, ''text 4'')'), ('t = ANY (ARRAY(SELECT ''text '' || g FROM generate_series(1, 100, 2) g))')
+) q (condition);
+
+-- Lists, short and long
+SELECT left(condition, 40) AS condition, compare(condition) FROM (
+	SELECT format(c, l) FROM (VALUES
+		('i4 IN (%s)'), ('i4 NOT IN (%s)'), ('i2 IN (%s, NULL)'), ('i8 NOT IN (%s, NULL)'),
+		('o IN (%s)'), ('o = ANY (ARRAY[%s]::oid[])'), ('t IN (''text 7'', ''%s'')'), ('i8 = ANY (ARRAY[%s]::int8[])')) q (c),
+		(SELECT string_agg(g::text, ',') AS l FROM generate_series(-50, 150, 2) g WHERE g <> 0) s
+	WHERE c NOT LIKE 'o%%'
+	UNION ALL
+	SELECT format(c, l) FROM (VALUES
+		('t IN (%s)'), ('t NOT IN (%s)'), ('v <> ALL (ARRAY[%s, NULL])')) q (c),
+		(SELECT string_agg(quote_literal('text ' || g), ',') AS l FROM generate_series(0, 200, 2) g) s
+	UNION ALL
+	SELECT format(c, l) FROM (VALUES ('d IN (%s)'), ('d NOT IN (%s)'), ('ts = ANY (ARRAY[%s]::timestamp[])')) q (c),
+		(SELECT string_agg(quote_literal(date '1998-01-01' + g), ',') AS l FROM generate_series(0, 200, 2) g) s
+	UNION ALL
+	SELECT format('o IN (%s)', string_agg(g::text, ',')) FROM generate_series(0, 300, 2) g
+) q (condition);
+
+-- Parameters, also of a scan that starts over
+SET plan_cache_mode = force_generic_plan;
+PREPARE find (int[], interval, numeric) AS
+	SELECT count(*) FROM arrow WHERE i4 = ANY ($1) AND ts + $2 > '2000-06-01' AND n / $3 > 0.1;
+EXECUTE find ('{1,2,3,5,8,13}', '1 month', 2);
+EXECUTE find (string_to_array(repeat('5,', 70) || '7', ',')::int[], '1 month', 2);
+EXECUTE find (NULL, '1 month', 2);
+EXECUTE find ('{1}', '1 month', 0);
+EXPLAIN (COSTS off) EXECUTE find ('{1}', '1 month', 0);
+RESET plan_cache_mode;
+SELECT g, (SELECT count(*) FROM pgstrom WHERE i4 = ANY (g)) AS mine,
+	   (SELECT count(*) FROM twin WHERE i4 = ANY (g)) AS twin
+FROM (VALUES ('{1}'::int[]), ('{2,3}'), ('{}'), (NULL)) q (g);
+
 DROP FOREIGN TABLE pgstrom, arrow;
 DROP TABLE twin;
 DROP FUNCTION compare;

@@ -215,15 +215,15 @@ test_text_and_dates(void)
 	OK(gstore_op_date_timestamp(&at, 109203528 - 2451545) ==
 		   GSTORE_STATE_DATE,
 	   "a date past the last timestamp");
-	OK(gstore_op_year_date(&n, 0) == 0 && n.value == 2000 &&
-		   gstore_op_year_date(&n, -1) == 0 && n.value == 1999,
+	OK(gstore_op_date_field(&n, 0, GSTORE_FIELD_YEAR) == 0 && n.value == 2000 &&
+		   gstore_op_date_field(&n, -1, GSTORE_FIELD_YEAR) == 0 && n.value == 1999,
 	   "years around 2000");
-	gstore_op_month_date(&n, 59);
-	OK(n.value == 2 && gstore_op_day_date(&n, 59) == 0 && n.value == 29,
+	gstore_op_date_field(&n, 59, GSTORE_FIELD_MONTH);
+	OK(n.value == 2 && gstore_op_date_field(&n, 59, GSTORE_FIELD_DAY) == 0 && n.value == 29,
 	   "29 February 2000");
-	gstore_op_year_date(&n, -730485); /* 1 January of it */
+	gstore_op_date_field(&n, -730485, GSTORE_FIELD_YEAR); /* 1 January of it */
 	OK(n.value == -1, "the year before 1 is 1 BC");
-	OK(gstore_op_day_timestamp(&n, -1) == 0 && n.value == 31,
+	OK(gstore_op_timestamp_field(&n, -1, GSTORE_FIELD_DAY) == 0 && n.value == 31,
 	   "a microsecond before 2000");
 }
 
