@@ -149,6 +149,9 @@ gstore_key_supports(Expr *key, Oid equality, Index varno)
 		return false;
 	if (OidIsValid(collation) && !get_collation_isdeterministic(collation))
 		return false;
+	/* These have no key. */
+	if (base == UUIDOID || base == INTERVALOID || base == OIDOID)
+		return false;
 	/* 1.0 and 1.00 are equal, and so are texts of unequal length with blanks at
 	 * their end: unless the column's modifier gives all one form. */
 	if (base == NUMERICOID || base == BPCHAROID)
