@@ -110,7 +110,7 @@ static uint64
 content_of(const Export *export, uint32 first, uint32 count)
 {
 	uint64 content = hash_bytes_extended((const unsigned char *) export->target->schema,
-										 gstore_schema_bytes(export->target->schema->ncols),
+										 gstore_schema_bytes(export->target->schema->nfields),
 										 export->target->codec->format);
 
 	for (uint32 i = first; i < first + count; i++)

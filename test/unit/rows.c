@@ -56,6 +56,7 @@ schema_new(int ncols)
 	schema->table_oid = 16384;
 	schema->row_type = 16386;
 	schema->ncols = ncols;
+	schema->nfields = ncols;
 	return schema;
 }
 
@@ -462,7 +463,7 @@ bool
 image_holds(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
 			const Rows *rows, uint64 window)
 {
-	GstoreScratch scratch = {&gstore_malloc_allocator, NULL, 0};
+	GstoreScratch scratch = {.allocator = &gstore_malloc_allocator};
 	GstoreImage *opened;
 	GstoreCodecError error;
 	bool good;
@@ -506,7 +507,7 @@ GstoreCodecStatus
 image_walk(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
 		   const GstoreSchema *schema)
 {
-	GstoreScratch scratch = {&gstore_malloc_allocator, NULL, 0};
+	GstoreScratch scratch = {.allocator = &gstore_malloc_allocator};
 	GstoreValue values[GSTORE_BATCH_ROWS];
 	bool nulls[GSTORE_BATCH_ROWS];
 	GstoreImage *opened;
