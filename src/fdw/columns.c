@@ -14,6 +14,7 @@
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -216,6 +217,15 @@ describe_type(Description *description, int field, Oid type, int32 typmod,
 		return;
 	column->arrow_kind =
 		gstore_arrow_kind_of_type(base, description->options->bool_byte);
+	/* Texts become UTF-8 on the way that output takes, and nothing that knows
+	 * texts in the database's encoding alone reads them there. */
+	if (GetDatabaseEncoding() != PG_UTF8 &&
+		(column->arrow_kind == GSTORE_ARROW_TEXT ||
+		 column->arrow_kind == GSTORE_ARROW_NAME))
+	{
+		column->arrow_kind = GSTORE_ARROW_OUTPUT;
+		column->order = 0;
+	}
 	if (column->arrow_kind != GSTORE_ARROW_NUMERIC ||
 		describe_numeric(description->options, typmod, column))
 		return;

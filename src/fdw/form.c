@@ -11,6 +11,7 @@
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -117,7 +118,7 @@ static Datum store(GstoreForm *form, const GstoreTarget *target, int column,
 
 static void
 refuse(const GstoreForm *form, const GstoreTarget *target, int column,
-	   Datum value, const char *what)
+	   Datum value, const char *what, const char *instead)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -126,7 +127,7 @@ refuse(const GstoreForm *form, const GstoreTarget *target, int column,
 					what),
 			 errdetail("The value is %s.",
 					   gstore_value_text(form->type, value)),
-			 errhint("Format \"pgstrom\" can hold it; or store an array of one dimension whose subscripts begin at 1.")));
+			 errhint("Format \"pgstrom\" can hold it; or store %s.", instead)));
 }
 
 static GstoreNested *
@@ -142,6 +143,29 @@ make_nested(uint64 count, Datum *values, bool *nulls)
 	return nested;
 }
 
+/* In a database of encoding SQL_ASCII a text may be anything. */
+static Datum
+store_text(GstoreForm *form, const GstoreTarget *target, int column,
+		   Datum value)
+{
+	if (GetDatabaseEncoding() == PG_SQL_ASCII)
+	{
+		Oid function;
+		bool is_varlena;
+		char *text;
+		int length;
+
+		getTypeOutputInfo(form->type, &function, &is_varlena);
+		text = OidOutputFunctionCall(function, value);
+		length = (int) strlen(text);
+		if (pg_encoding_verifymbstr(PG_UTF8, text, length) < length)
+			refuse(form, target, column, value, "a text that is not UTF-8",
+				   "the text in UTF-8");
+		pfree(text);
+	}
+	return gstore_text_form_output(text_form(form), value);
+}
+
 static Datum
 store_array(GstoreForm *form, const GstoreTarget *target, int column,
 			int field, Datum value)
@@ -149,16 +173,18 @@ store_array(GstoreForm *form, const GstoreTarget *target, int column,
 	ArrayType *array = DatumGetArrayTypeP(value);
 	GstoreForm *element = element_form(form);
 	int child = (int) target->schema->columns[field].first_child;
+	static const char *plain_array =
+		"an array of one dimension whose subscripts begin at 1";
 	Datum *values = NULL;
 	bool *nulls = NULL;
 	int count = 0;
 
 	if (ARR_NDIM(array) > 1)
 		refuse(form, target, column, value,
-			   "an array of several dimensions");
+			   "an array of several dimensions", plain_array);
 	if (ARR_NDIM(array) == 1 && ARR_LBOUND(array)[0] != 1)
 		refuse(form, target, column, value,
-			   "an array whose subscripts do not begin at 1");
+			   "an array whose subscripts do not begin at 1", plain_array);
 	if (ARR_NDIM(array) == 1)
 		deconstruct_array(array, element->type, element->length,
 						  element->by_value, element->align, &values, &nulls,
@@ -207,7 +233,7 @@ store(GstoreForm *form, const GstoreTarget *target, int column, int field,
 	switch ((GstoreArrowKind) target->schema->columns[field].arrow_kind)
 	{
 		case GSTORE_ARROW_OUTPUT:
-			return gstore_text_form_output(text_form(form), value);
+			return store_text(form, target, column, value);
 		case GSTORE_ARROW_LIST:
 			return store_array(form, target, column, field, value);
 		case GSTORE_ARROW_STRUCT:

@@ -3,7 +3,7 @@
  *	  Values as text and back, by their type's own functions; see textform.h.
  *
  * Texts must not depend on who reads them: dates and the like are written in
- * the ISO style, floats so that they come back exactly.
+ * the ISO style, floats so that they come back exactly, all of it in UTF-8.
  */
 #include "postgres.h"
 
@@ -69,6 +69,8 @@ gstore_text_form_output(GstoreTextForm *form, Datum value)
 	char *text = OutputFunctionCall(&form->output, value);
 
 	AtEOXact_GUC(true, level);
+	if (GetDatabaseEncoding() != PG_UTF8)
+		text = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 	return CStringGetTextDatum(text);
 }
 
@@ -77,9 +79,12 @@ gstore_text_form_input(GstoreTextForm *form, Datum stored)
 {
 	int level = use_neutral_settings();
 	char *string = TextDatumGetCString(stored);
-	Datum value = InputFunctionCall(&form->input, string, form->parameter,
-									form->typmod);
+	Datum value;
 
+	if (GetDatabaseEncoding() != PG_UTF8)
+		string = pg_any_to_server(string, (int) strlen(string), PG_UTF8);
+	value = InputFunctionCall(&form->input, string, form->parameter,
+							  form->typmod);
 	AtEOXact_GUC(true, level);
 	return value;
 }
