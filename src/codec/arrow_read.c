@@ -286,7 +286,7 @@ bind(const GstoreImage *image, int column, uint64 first, uint64 count,
 
 /*
  * Rows [first, first + count) of a field of a list or struct as a view of their
- * own; count UINT64_MAX: all there are, *rows.
+ * own.  Where rows is given, all from first on instead, and *rows is how many.
  */
 static GstoreCodecStatus
 bind_field(const GstoreColumnView *view, uint32 number, uint64 first,
@@ -304,7 +304,7 @@ bind_field(const GstoreColumnView *view, uint32 number, uint64 first,
 	int n;
 
 	memcpy(&meta, view->base + number * sizeof(meta), sizeof(meta));
-	if (count == UINT64_MAX && first <= meta.rows)
+	if (rows != NULL && first <= meta.rows)
 		count = meta.rows - first;
 	if (meta.rows > MAX_ROWS || first > meta.rows ||
 		count > meta.rows - first)
@@ -584,7 +584,7 @@ validate_view(const GstoreColumnView *view, uint64 rows, int column,
 	{
 		GstoreColumnView field;
 		uint64 field_rows;
-		GstoreCodecStatus status = bind_field(view, i, 0, UINT64_MAX, &field,
+		GstoreCodecStatus status = bind_field(view, i, 0, 0, &field,
 											  &field_rows, error);
 
 		if (status == GSTORE_CODEC_OK)
