@@ -31,7 +31,9 @@
  *
  *		GstoreArrowHeader				64 bytes
  *		GstoreArrowColumn[ncols]		192 bytes each
- *		the columns' buffers, each at a multiple of 64 and zero-padded to one
+ *		the columns' buffers, each at a multiple of 64 and zero-padded to one;
+ *		the data of a list or struct column is a GstoreArrowColumn for each of
+ *		its children, followed by their buffers
  *
  * Bytes in exported memory may have been overwritten by any program that mapped
  * it.  The accessors trust what they read: check first where that matters.
@@ -236,6 +238,8 @@ gstore_pgstrom_raw_bytes(const void *value)
 /* GstoreArrowHeader.magic: the bytes "GSTARROW". */
 #define GSTORE_ARROW_MAGIC UINT64_C(0x574F525241545347)
 #define GSTORE_ARROW_VERSION 1
+/* What an image with list or struct columns says instead. */
+#define GSTORE_ARROW_VERSION_NESTED 2
 
 /* Every buffer begins at, and is padded to, a multiple of this. */
 #define GSTORE_ARROW_ALIGNMENT 64
@@ -243,7 +247,7 @@ gstore_pgstrom_raw_bytes(const void *value)
 typedef struct GstoreArrowHeader
 {
 	uint64_t magic;		   /* GSTORE_ARROW_MAGIC */
-	uint32_t version;	   /* GSTORE_ARROW_VERSION */
+	uint32_t version;	   /* GSTORE_ARROW_VERSION, or _NESTED */
 	uint32_t header_bytes; /* header and columns: where buffers begin */
 	uint64_t length;	   /* bytes of the image */
 	uint64_t rows;
@@ -270,7 +274,11 @@ typedef struct GstoreArrowHeader
  *	 "w:16"		uuid, 16 bytes
  *	 "u" "U"	text in UTF-8, with int32 or int64 offsets
  *	 "z"		bytea, with int32 offsets ("Z": int64)
- * Text and bytea: row i is data[offsets[i] .. offsets[i + 1]).
+ *	 "+l" "+L"	array, with int32 or int64 offsets: its one child has the elements
+ *	 "+s"		composite: a child for each attribute, with as many rows
+ * Text and bytea: row i is data[offsets[i] .. offsets[i + 1]).  Arrays: row i is
+ * rows [offsets[i], offsets[i + 1]) of the child.  Offsets of a child's buffers
+ * count from the image's first byte, too.
  */
 typedef struct GstoreArrowColumn
 {
@@ -282,18 +290,25 @@ typedef struct GstoreArrowColumn
 	uint64_t validity_length;			 /* bytes, without padding */
 	uint64_t offsets_offset;			 /* rows + 1 offsets; 0: there are none */
 	uint64_t offsets_length;			 /* bytes, without padding */
-	uint64_t data_offset;				 /* values; 0: there are none */
+	uint64_t data_offset;				 /* values, or children with all their
+										  * buffers; 0: there are none */
 	uint64_t data_length;				 /* bytes, without padding */
 	uint32_t atttypid;					 /* pg_type.oid, 0: dropped */
 	int32_t atttypmod;					 /* pg_attribute.atttypmod */
-	int16_t attnum;						 /* pg_attribute.attnum, from 1 */
-	uint16_t nchildren;					 /* 0: no type here has children yet */
-	uint8_t reserved[28];				 /* 0 */
+	int16_t attnum;						 /* pg_attribute.attnum, from 1; a child:
+										  * its place among its siblings */
+	uint16_t nchildren;					 /* list: 1, struct: attributes, else 0 */
+	uint8_t reserved[4];				 /* 0 */
+	uint64_t rows;						 /* of a child; 0 in the table's columns,
+										  * which have the header's */
+	uint8_t more_reserved[16];			 /* 0 */
 } GstoreArrowColumn;
 
 GSTORE_FORMAT_ASSERT(arrow_header, sizeof(GstoreArrowHeader) == 64);
 GSTORE_FORMAT_ASSERT(arrow_column, sizeof(GstoreArrowColumn) == 192);
 GSTORE_FORMAT_ASSERT(arrow_rows, offsetof(GstoreArrowHeader, rows) == 24);
+GSTORE_FORMAT_ASSERT(arrow_child_rows,
+					 offsetof(GstoreArrowColumn, rows) == 168);
 GSTORE_FORMAT_ASSERT(arrow_nulls,
 					 offsetof(GstoreArrowColumn, null_count) == 96);
 
@@ -353,6 +368,39 @@ gstore_arrow_text(const void *image, const GstoreArrowColumn *column,
 	}
 	*length = to - from;
 	return data + from;
+}
+
+/* A child of a list or struct column. */
+GSTORE_INLINE const GstoreArrowColumn *
+gstore_arrow_child(const void *image, const GstoreArrowColumn *column,
+				   uint32_t child)
+{
+	return (const GstoreArrowColumn *) ((const char *) image +
+										column->data_offset) +
+		   child;
+}
+
+/* A row of a list column: the first of its rows in the child, and how many. */
+GSTORE_INLINE uint64_t
+gstore_arrow_list(const void *image, const GstoreArrowColumn *column,
+				  uint64_t row, uint64_t *length)
+{
+	const uint8_t *offsets = (const uint8_t *) image + column->offsets_offset;
+	uint64_t from;
+	uint64_t to;
+
+	if (column->format[1] == 'L')
+	{
+		from = (uint64_t) ((const int64_t *) offsets)[row];
+		to = (uint64_t) ((const int64_t *) offsets)[row + 1];
+	}
+	else
+	{
+		from = (uint64_t) ((const int32_t *) offsets)[row];
+		to = (uint64_t) ((const int32_t *) offsets)[row + 1];
+	}
+	*length = to - from;
+	return from;
 }
 
 #endif

@@ -42,6 +42,11 @@ UNIT_FREE := $(sort $(wildcard src/codec/*.c src/device/host.c \
 UNIT_HELPERS := $(sort $(filter-out $(wildcard test/unit/test_*.c),\
 	$(wildcard test/unit/*.c)))
 UNIT_TESTS := $(sort $(wildcard test/unit/test_*.c))
+# The server's own functions, where its development package has them.
+SERVER_COMMON := $(wildcard $(shell $(PG_CONFIG) --pkglibdir)/libpgcommon.a)
+ifeq ($(SERVER_COMMON),)
+UNIT_TESTS := $(filter-out test/unit/test_pglz_server.c,$(UNIT_TESTS))
+endif
 # Only UNIT=name ...
 ifneq ($(UNIT),)
 UNIT_TESTS := $(foreach name,$(UNIT),test/unit/test_$(name).c)
@@ -53,8 +58,9 @@ build/unit/%.o: %.c test/test.mk
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) -c -o $@ $<
 
+build/unit/test_pglz_server: UNIT_LIBS = $(SERVER_COMMON)
 $(UNIT_PROGRAMS): build/unit/%: build/unit/test/unit/%.o $(UNIT_OBJS)
-	$(CC) $(UNIT_CFLAGS) -o $@ $^ -ldl -lrt -lm
+	$(CC) $(UNIT_CFLAGS) -o $@ $^ $(UNIT_LIBS) -ldl -lrt -lm
 
 .SECONDARY: $(UNIT_OBJS)
 

@@ -20,7 +20,8 @@
  * A value is passed to append, and comes from decode, as the type's own Datum,
  * but for OUTPUT, which takes and gives a text: the caller uses the type's
  * output and input functions.  jsonb is OUTPUT.  NUMERIC needs precision and
- * scale; TEXT, BYTEA, NAME and OUTPUT heed large_text.
+ * scale; TEXT, BYTEA, NAME, OUTPUT and LIST heed large_text.  LIST has one
+ * field, its elements; STRUCT has one or more.
  */
 #define GSTORE_ARROW_KINDS(KIND) \
 	KIND(NONE, "n", 0, ABSENT) \
@@ -42,7 +43,9 @@
 	KIND(TEXT, "", 0, ARROW_TEXT) \
 	KIND(BYTEA, "", 0, ARROW_TEXT) \
 	KIND(NAME, "", 0, ARROW_TEXT) \
-	KIND(OUTPUT, "", 0, ARROW_TEXT)
+	KIND(OUTPUT, "", 0, ARROW_TEXT) \
+	KIND(LIST, "", 0, ARROW_LIST) \
+	KIND(STRUCT, "+s", 0, ARROW_STRUCT)
 
 typedef enum GstoreArrowKind
 {
@@ -63,6 +66,12 @@ extern const GstoreArrowType *gstore_arrow_type(const GstoreColumn *column);
 extern GstoreArrowKind gstore_arrow_kind(const GstoreColumn *column);
 /* Its Arrow format string, NUL-padded to 32 bytes. */
 extern void gstore_arrow_format(const GstoreColumn *column, char *format);
+
+/* Are column a of one schema and column b of another made of the same kinds, so
+ * that decoded values of the one can be appended to the other? */
+extern bool gstore_arrow_same_kinds(const GstoreSchema *schema, int column,
+									const GstoreSchema *other_schema,
+									int other_column);
 
 /* The kind of a built-in type by its OID, OUTPUT for all others.  bool_byte:
  * column option bool 'byte'. */

@@ -6,6 +6,9 @@
  * (validity) or zeros (bool) and are touched where a row differs.  The image's
  * size is kept in counters of buffers by their width, not summed over columns.
  *
+ * A list or struct column has no text but fields: columns with rows of their
+ * own, that come behind the table's columns in the builder as in the schema.
+ *
  * A row is added wholly or not at all.
  */
 #include <string.h>
@@ -28,8 +31,11 @@ typedef struct Column
 	uint8 *validity; /* [room / 8] */
 	uint64 null_count;
 	uint8 *text;
-	uint64 text_bytes;
+	uint64 text_bytes; /* of a list: rows of its field */
 	uint64 text_room;
+	bool is_field; /* of a list or struct; then: */
+	uint64 rows;
+	uint64 room;
 } Column;
 
 struct GstoreBuilder
@@ -51,6 +57,39 @@ struct GstoreBuilder
 
 #define PAD(bytes) GSTORE_ALIGN(bytes, GSTORE_ARROW_ALIGNMENT)
 
+static inline bool
+has_offsets(const Column *column)
+{
+	return column->type->encoding == GSTORE_ENCODING_ARROW_TEXT ||
+		   column->type->encoding == GSTORE_ENCODING_ARROW_LIST;
+}
+
+/* Bytes of the descriptors and buffers of a column's fields. */
+static uint64
+fields_bytes(const GstoreBuilder *builder, const Column *column)
+{
+	uint64 bytes = column->def->nchildren * sizeof(GstoreArrowColumn);
+
+	for (uint32 i = 0; i < column->def->nchildren; i++)
+	{
+		const Column *field = &builder->columns[column->def->first_child + i];
+		uint64 rows = field->rows;
+
+		if (field->null_count > 0)
+			bytes += PAD((rows + 7) / 8);
+		if (has_offsets(field))
+			bytes += PAD((rows + 1) << field->shift);
+		else if (field->kind == GSTORE_ARROW_BOOL)
+			bytes += PAD((rows + 7) / 8);
+		else if (field->kind != GSTORE_ARROW_STRUCT)
+			bytes += PAD(rows << field->shift);
+		if (field->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+			bytes += PAD(field->text_bytes);
+		bytes += fields_bytes(builder, field);
+	}
+	return bytes;
+}
+
 static uint64
 image_bytes(const GstoreBuilder *builder, uint64 rows)
 {
@@ -62,6 +101,9 @@ image_bytes(const GstoreBuilder *builder, uint64 rows)
 		bytes += builder->width_count[shift] * PAD(rows << shift);
 	for (int large = 0; large < 2; large++)
 		bytes += builder->offset_count[large] * PAD((rows + 1) * (large ? 8 : 4));
+	if (builder->schema->nfields > builder->schema->ncols)
+		for (int i = 0; i < builder->schema->ncols; i++)
+			bytes += fields_bytes(builder, &builder->columns[i]);
 	return bytes;
 }
 
@@ -77,17 +119,22 @@ describe_column(GstoreBuilder *builder, Column *column)
 	switch (column->type->encoding)
 	{
 		case GSTORE_ENCODING_ABSENT:
+		case GSTORE_ENCODING_ARROW_STRUCT:
 			break;
 		case GSTORE_ENCODING_ARROW_BITS:
-			builder->bits_count++;
+			if (!column->is_field)
+				builder->bits_count++;
 			break;
 		case GSTORE_ENCODING_ARROW_TEXT:
+		case GSTORE_ENCODING_ARROW_LIST:
 			column->shift = def->large_text ? 3 : 2;
-			builder->offset_count[def->large_text]++;
+			if (!column->is_field)
+				builder->offset_count[def->large_text]++;
 			break;
 		default:
 			column->shift = __builtin_ctz(column->type->bytes);
-			builder->width_count[column->shift]++;
+			if (!column->is_field)
+				builder->width_count[column->shift]++;
 	}
 }
 
@@ -95,7 +142,7 @@ GstoreBuilder *
 gstore_arrow_create(const GstoreSchema *schema,
 					const GstoreAllocator *allocator)
 {
-	size_t bytes = sizeof(GstoreBuilder) + schema->ncols * sizeof(Column);
+	size_t bytes = sizeof(GstoreBuilder) + schema->nfields * sizeof(Column);
 	GstoreBuilder *builder = allocator->alloc(allocator->state, bytes);
 
 	if (builder == NULL)
@@ -106,9 +153,10 @@ gstore_arrow_create(const GstoreSchema *schema,
 	builder->scratch.allocator = &builder->allocator;
 	builder->memory = bytes;
 	builder->max_text = INT32_MAX;
-	for (int i = 0; i < schema->ncols; i++)
+	for (int i = 0; i < schema->nfields; i++)
 	{
 		builder->columns[i].def = &schema->columns[i];
+		builder->columns[i].is_field = i >= schema->ncols;
 		describe_column(builder, &builder->columns[i]);
 	}
 	builder->bytes = image_bytes(builder, 0);
@@ -120,7 +168,7 @@ gstore_arrow_destroy(GstoreBuilder *builder)
 {
 	GstoreAllocator allocator = builder->allocator;
 
-	for (int i = 0; i < builder->schema->ncols; i++)
+	for (int i = 0; i < builder->schema->nfields; i++)
 	{
 		Column *column = &builder->columns[i];
 
@@ -138,21 +186,23 @@ gstore_arrow_destroy(GstoreBuilder *builder)
 void
 gstore_arrow_reset(GstoreBuilder *builder)
 {
-	uint64 bits = (builder->rows + 7) / 8;
-
-	for (int i = 0; i < builder->schema->ncols; i++)
+	for (int i = 0; i < builder->schema->nfields; i++)
 	{
 		Column *column = &builder->columns[i];
+		uint64 rows = column->is_field ? column->rows : builder->rows;
+		uint64 bits = (rows + 7) / 8;
 
 		if (column->validity != NULL && column->null_count > 0)
 		{
 			memset(column->validity, 0xFF, bits);
-			builder->bits_count--;
+			if (!column->is_field)
+				builder->bits_count--;
 		}
 		if (column->kind == GSTORE_ARROW_BOOL && column->values != NULL)
 			memset(column->values, 0, bits);
 		column->null_count = 0;
 		column->text_bytes = 0;
+		column->rows = 0;
 	}
 	builder->rows = 0;
 	builder->text_bytes = 0;
@@ -185,43 +235,53 @@ gstore_arrow_limit(GstoreBuilder *builder, uint64 text_bytes)
 
 /* ---- adding a row ---- */
 
-/* Room for more rows in every column; on failure some have it, which is no
- * harm. */
 static bool
-make_room(GstoreBuilder *builder)
+grow_column(GstoreBuilder *builder, Column *column, uint64 before,
+			uint64 room)
 {
 	const GstoreAllocator *allocator = &builder->allocator;
-	uint64 before = builder->room;
-	uint64 room = before == 0 ? FIRST_ROOM : before * 2;
-	uint64 added = 0;
+	bool bits = column->kind == GSTORE_ARROW_BOOL;
+	uint64 bytes = bits ? room / 8 : room << column->shift;
+	uint8 *grown;
 
-	for (int i = 0; i < builder->schema->ncols; i++)
+	if (column->kind == GSTORE_ARROW_STRUCT)
+		bytes = 0;
+	else
 	{
-		Column *column = &builder->columns[i];
-		bool bits = column->kind == GSTORE_ARROW_BOOL;
-		uint64 bytes = bits ? room / 8 : room << column->shift;
-		uint8 *grown;
-
-		if (column->kind == GSTORE_ARROW_NONE)
-			continue;
 		grown = allocator->resize(allocator->state, column->values, bytes);
 		if (grown == NULL)
 			return false;
 		column->values = grown;
 		if (bits)
 			memset(grown + before / 8, 0, (room - before) / 8);
-		grown = allocator->resize(allocator->state, column->validity,
-								  room / 8);
-		if (grown == NULL)
-			return false;
-		memset(grown + before / 8, 0xFF, (room - before) / 8);
-		column->validity = grown;
-		added += bytes / room * (room - before) + (room - before) / 8;
 	}
-	builder->memory += added;
+	grown = allocator->resize(allocator->state, column->validity, room / 8);
+	if (grown == NULL)
+		return false;
+	memset(grown + before / 8, 0xFF, (room - before) / 8);
+	column->validity = grown;
+	builder->memory += (bytes + room / 8) * (room - before) / room;
+	return true;
+}
+
+/* Room for more rows in every column; on failure some have it, which is no
+ * harm. */
+static bool
+make_room(GstoreBuilder *builder)
+{
+	uint64 room = builder->room == 0 ? FIRST_ROOM : builder->room * 2;
+
+	for (int i = 0; i < builder->schema->ncols; i++)
+		if (builder->columns[i].kind != GSTORE_ARROW_NONE &&
+			!grow_column(builder, &builder->columns[i], builder->room, room))
+			return false;
 	builder->room = room;
 	return true;
 }
+
+static GstoreCodecStatus append_field(GstoreBuilder *builder, Column *field,
+									  GstoreValue value, bool isnull,
+									  GstoreCodecError *error);
 
 static inline void
 set_text_end(Column *column, uint64 row)
@@ -239,33 +299,88 @@ text_end(const Column *column, uint64 row)
 							  : ((const uint32 *) column->values)[row];
 }
 
-static void
-append_null(GstoreBuilder *builder, Column *column)
+static GstoreCodecStatus
+no_memory(GstoreCodecError *error)
 {
-	uint64 row = builder->rows;
+	return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+							 "out of memory", "");
+}
 
-	column->validity[row / 8] &= ~(1 << (row % 8));
-	if (column->null_count++ == 0)
-		builder->bits_count++;
-	if (column->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+/* A NULL in row `row', the next.  The fields of a struct are NULL as well: they
+ * have its rows. */
+static GstoreCodecStatus
+append_null(GstoreBuilder *builder, Column *column, uint64 row,
+			GstoreCodecError *error)
+{
+	if (column->kind == GSTORE_ARROW_STRUCT)
+		for (uint32 i = 0; i < column->def->nchildren; i++)
+		{
+			GstoreCodecStatus status =
+				append_field(builder,
+							 &builder->columns[column->def->first_child + i],
+							 0, true, error);
+
+			if (status != GSTORE_CODEC_OK)
+				return status;
+		}
+	else if (has_offsets(column))
 		set_text_end(column, row);
 	else if (column->kind != GSTORE_ARROW_BOOL)
 		memset(column->values + (row << column->shift), 0,
 			   (size_t) 1 << column->shift);
+	column->validity[row / 8] &= ~(1 << (row % 8));
+	if (column->null_count++ == 0 && !column->is_field)
+		builder->bits_count++;
+	return GSTORE_CODEC_OK;
 }
 
-/* Take back what a row that failed did to the columns before end. */
+/* Forget what a column's fields have for its rows from `rows' on. */
+static void
+truncate_fields(GstoreBuilder *builder, Column *column, uint64 rows)
+{
+	uint64 keep = rows;
+
+	if (column->kind == GSTORE_ARROW_LIST)
+	{
+		keep = rows == 0 ? 0 : text_end(column, rows - 1);
+		column->text_bytes = keep;
+	}
+	for (uint32 i = 0; i < column->def->nchildren; i++)
+	{
+		Column *field = &builder->columns[column->def->first_child + i];
+
+		for (uint64 row = keep; row < field->rows; row++)
+		{
+			uint8 bit = 1 << (row % 8);
+
+			if (!(field->validity[row / 8] & bit))
+				field->null_count--;
+			field->validity[row / 8] |= bit;
+			if (field->kind == GSTORE_ARROW_BOOL)
+				field->values[row / 8] &= ~bit;
+		}
+		if (field->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+			field->text_bytes = keep == 0 ? 0 : text_end(field, keep - 1);
+		truncate_fields(builder, field, keep);
+		field->rows = keep;
+	}
+}
+
+/* Take back what a row that failed did to the columns before end, and to the
+ * fields of column end. */
 static void
 undo_row(GstoreBuilder *builder, const bool *nulls, int end)
 {
 	uint64 row = builder->rows;
 
+	truncate_fields(builder, &builder->columns[end], row);
 	for (int i = 0; i < end; i++)
 	{
 		Column *column = &builder->columns[i];
 
 		if (column->kind == GSTORE_ARROW_NONE)
 			continue;
+		truncate_fields(builder, column, row);
 		if (nulls[i])
 		{
 			column->validity[row / 8] |= 1 << (row % 8);
@@ -285,8 +400,8 @@ undo_row(GstoreBuilder *builder, const bool *nulls, int end)
 }
 
 static GstoreCodecStatus
-add_text(GstoreBuilder *builder, Column *column, const uint8 *bytes,
-		 uint64 length, GstoreCodecError *error)
+add_text(GstoreBuilder *builder, Column *column, uint64 row,
+		 const uint8 *bytes, uint64 length, GstoreCodecError *error)
 {
 	uint64 end = column->text_bytes + length;
 
@@ -302,44 +417,78 @@ add_text(GstoreBuilder *builder, Column *column, const uint8 *bytes,
 												 column->text, room);
 
 		if (grown == NULL)
-			return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
-									 "out of memory", "");
+			return no_memory(error);
 		builder->memory += room - column->text_room;
 		column->text = grown;
 		column->text_room = room;
 	}
 	if (length > 0)
 		memcpy(column->text + column->text_bytes, bytes, length);
-	builder->text_bytes += PAD(end) - PAD(column->text_bytes);
+	if (!column->is_field)
+		builder->text_bytes += PAD(end) - PAD(column->text_bytes);
 	column->text_bytes = end;
-	set_text_end(column, builder->rows);
+	set_text_end(column, row);
 	return GSTORE_CODEC_OK;
 }
 
 static GstoreCodecStatus
-append_text(GstoreBuilder *builder, Column *column, GstoreValue value,
-			GstoreCodecError *error)
+append_text(GstoreBuilder *builder, Column *column, uint64 row,
+			GstoreValue value, GstoreCodecError *error)
 {
 	const void *pointer = (const void *) (uintptr_t) value;
 	GstoreVarlena varlena;
 	GstoreCodecStatus status;
 
 	if (column->kind == GSTORE_ARROW_NAME)
-		return add_text(builder, column, pointer,
+		return add_text(builder, column, row, pointer,
 						strnlen(pointer, GSTORE_NAME_LENGTH - 1), error);
 	status = gstore_normalize(pointer, GSTORE_COMPRESSION_NONE,
 							  &builder->scratch, &varlena, error);
 	if (status != GSTORE_CODEC_OK)
 		return status;
-	return add_text(builder, column, varlena.body, varlena.body_bytes, error);
+	return add_text(builder, column, row, varlena.body, varlena.body_bytes,
+					error);
+}
+
+/* The fields' rows of a list or struct; undone by the caller on failure. */
+static GstoreCodecStatus
+append_nested(GstoreBuilder *builder, Column *column, uint64 row,
+			  const GstoreNested *nested, GstoreCodecError *error)
+{
+	Column *field = &builder->columns[column->def->first_child];
+	bool is_list = column->kind == GSTORE_ARROW_LIST;
+
+	if (is_list && column->shift == 2 &&
+		nested->count > builder->max_text - column->text_bytes)
+		return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
+								 "the arrays of one chunk exceed the 2^31 elements that 32-bit offsets count",
+								 "Set the table's option large_text to 'on', or lower gstore_fdw.chunk_size.");
+	if (!is_list && nested->count != column->def->nchildren)
+		return gstore_codec_fail(error, GSTORE_CODEC_VALUE, -1,
+								 "a composite value has another number of attributes than its column",
+								 "");
+	for (uint64 i = 0; i < nested->count; i++)
+	{
+		GstoreCodecStatus status =
+			append_field(builder, is_list ? field : field + i,
+						 nested->values[i], nested->nulls[i], error);
+
+		if (status != GSTORE_CODEC_OK)
+			return status;
+	}
+	if (is_list)
+	{
+		column->text_bytes += nested->count;
+		set_text_end(column, row);
+	}
+	return GSTORE_CODEC_OK;
 }
 
 static GstoreCodecStatus
-append_value(GstoreBuilder *builder, Column *column, GstoreValue value,
-			 GstoreCodecError *error)
+append_value(GstoreBuilder *builder, Column *column, uint64 row,
+			 GstoreValue value, GstoreCodecError *error)
 {
-	uint64 row = builder->rows;
-	uint8 *target = column->values + (row << column->shift);
+	uint8 *target = column->values == NULL ? NULL : column->values + (row << column->shift);
 
 	switch ((GstoreArrowKind) column->kind)
 	{
@@ -369,11 +518,38 @@ append_value(GstoreBuilder *builder, Column *column, GstoreValue value,
 		case GSTORE_ARROW_BYTEA:
 		case GSTORE_ARROW_NAME:
 		case GSTORE_ARROW_OUTPUT:
-			return append_text(builder, column, value, error);
+			return append_text(builder, column, row, value, error);
+		case GSTORE_ARROW_LIST:
+		case GSTORE_ARROW_STRUCT:
+			return append_nested(builder, column, row,
+								 (const GstoreNested *) (uintptr_t) value,
+								 error);
 		default:
 			return gstore_arrow_convert(column->def, value, &builder->scratch,
 										target, error);
 	}
+}
+
+/* The next row of a field. */
+static GstoreCodecStatus
+append_field(GstoreBuilder *builder, Column *field, GstoreValue value,
+			 bool isnull, GstoreCodecError *error)
+{
+	GstoreCodecStatus status;
+
+	if (field->rows >= field->room)
+	{
+		uint64 room = field->room == 0 ? FIRST_ROOM : field->room * 2;
+
+		if (!grow_column(builder, field, field->room, room))
+			return no_memory(error);
+		field->room = room;
+	}
+	status = isnull ? append_null(builder, field, field->rows, error)
+					: append_value(builder, field, field->rows, value, error);
+	if (status == GSTORE_CODEC_OK)
+		field->rows++;
+	return status;
 }
 
 GstoreCodecStatus
@@ -385,20 +561,15 @@ gstore_arrow_append(GstoreBuilder *builder, const GstoreValue *values,
 	Column *column = builder->columns;
 
 	if (unlikely(row >= builder->room) && !make_room(builder))
-		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
-								 "out of memory", "");
+		return no_memory(error);
 	for (int i = 0; i < ncols; i++, column++)
 	{
 		GstoreCodecStatus status;
 
 		if (column->kind == GSTORE_ARROW_NONE)
 			continue;
-		if (nulls[i])
-		{
-			append_null(builder, column);
-			continue;
-		}
-		status = append_value(builder, column, values[i], error);
+		status = nulls[i] ? append_null(builder, column, row, error)
+						  : append_value(builder, column, row, values[i], error);
 		if (unlikely(status != GSTORE_CODEC_OK))
 		{
 			undo_row(builder, nulls, i);
@@ -444,9 +615,49 @@ write_offsets(uint8 *image, uint64 *at, const Column *column, uint64 rows)
 	return offset;
 }
 
+static void write_column(const GstoreBuilder *builder, const Column *column,
+						 uint64 rows, uint8 *image, uint64 *at,
+						 GstoreArrowColumn *meta);
+
 static void
-write_column(const Column *column, uint64 rows, uint8 *image, uint64 *at,
-			 GstoreArrowColumn *meta)
+describe(const Column *column, GstoreArrowColumn *meta)
+{
+	const GstoreColumn *def = column->def;
+
+	memcpy(meta->name, def->name, GSTORE_NAME_LENGTH);
+	gstore_arrow_format(def, meta->format);
+	meta->atttypid = def->dropped ? 0 : def->typid;
+	meta->atttypmod = def->typmod;
+	meta->attnum = def->attnum;
+	meta->null_count = column->null_count;
+	meta->nchildren = def->nchildren;
+}
+
+/* The fields of a list or struct, which are its data. */
+static void
+write_fields(const GstoreBuilder *builder, const Column *column, uint8 *image,
+			 uint64 *at, GstoreArrowColumn *meta)
+{
+	uint32 nchildren = column->def->nchildren;
+	GstoreArrowColumn *metas = (GstoreArrowColumn *) (image + *at);
+
+	meta->data_offset = *at;
+	memset(metas, 0, nchildren * sizeof(GstoreArrowColumn));
+	*at += nchildren * sizeof(GstoreArrowColumn);
+	for (uint32 i = 0; i < nchildren; i++)
+	{
+		const Column *field = &builder->columns[column->def->first_child + i];
+
+		describe(field, &metas[i]);
+		metas[i].rows = field->rows;
+		write_column(builder, field, field->rows, image, at, &metas[i]);
+	}
+	meta->data_length = *at - meta->data_offset;
+}
+
+static void
+write_column(const GstoreBuilder *builder, const Column *column, uint64 rows,
+			 uint8 *image, uint64 *at, GstoreArrowColumn *meta)
 {
 	uint64 bits = (rows + 7) / 8;
 
@@ -463,10 +674,17 @@ write_column(const Column *column, uint64 rows, uint8 *image, uint64 *at,
 		meta->data_length = bits;
 		meta->data_offset = write_buffer(image, at, column->values, bits);
 	}
-	else if (column->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+	else if (column->type->encoding == GSTORE_ENCODING_ARROW_STRUCT)
+		write_fields(builder, column, image, at, meta);
+	else if (has_offsets(column))
 	{
 		meta->offsets_length = (rows + 1) << column->shift;
 		meta->offsets_offset = write_offsets(image, at, column, rows);
+		if (column->kind == GSTORE_ARROW_LIST)
+		{
+			write_fields(builder, column, image, at, meta);
+			return;
+		}
 		meta->data_length = column->text_bytes;
 		meta->data_offset = write_buffer(image, at, column->text,
 										 column->text_bytes);
@@ -489,7 +707,9 @@ gstore_arrow_write(const GstoreBuilder *builder, void *image)
 
 	memset(image, 0, at);
 	header->magic = GSTORE_ARROW_MAGIC;
-	header->version = GSTORE_ARROW_VERSION;
+	header->version = schema->nfields > schema->ncols
+						  ? GSTORE_ARROW_VERSION_NESTED
+						  : GSTORE_ARROW_VERSION;
 	header->header_bytes = (uint32) at;
 	header->rows = builder->rows;
 	header->ncols = schema->ncols;
@@ -499,19 +719,13 @@ gstore_arrow_write(const GstoreBuilder *builder, void *image)
 	for (int i = 0; i < schema->ncols; i++)
 	{
 		const Column *column = &builder->columns[i];
-		const GstoreColumn *def = column->def;
 		GstoreArrowColumn *meta = &metas[i];
 
-		memcpy(meta->name, def->name, GSTORE_NAME_LENGTH);
-		gstore_arrow_format(def, meta->format);
-		meta->atttypid = def->dropped ? 0 : def->typid;
-		meta->atttypmod = def->typmod;
-		meta->attnum = def->attnum;
-		meta->null_count = column->null_count;
+		describe(column, meta);
 		if (column->kind == GSTORE_ARROW_NONE)
 			meta->null_count = builder->rows;
 		else
-			write_column(column, builder->rows, image, &at, meta);
+			write_column(builder, column, builder->rows, image, &at, meta);
 	}
 	header->length = at;
 }

@@ -4,6 +4,9 @@
  *
  * Must never trust an offset, a length or a count it reads from an image: a
  * foreign program may have overwritten any byte, also while we read.
+ *
+ * The fields of a list or struct are described in its data, which is read only
+ * when the column is: then they are views of their own.
  */
 #include <string.h>
 
@@ -21,7 +24,7 @@ typedef struct Extent
 {
 	GstoreByteRange validity; /* offset 0: no row is NULL */
 	GstoreByteRange values;	  /* values or offsets */
-	GstoreByteRange text;
+	GstoreByteRange text;	  /* or the fields and their buffers */
 } Extent;
 
 struct GstoreImage
@@ -51,31 +54,32 @@ values_bytes(const GstoreColumn *def, uint64 rows)
 		case GSTORE_ENCODING_ARROW_BITS:
 			return (rows + 7) / 8;
 		case GSTORE_ENCODING_ARROW_TEXT:
+		case GSTORE_ENCODING_ARROW_LIST:
 			return (rows + 1) * (def->large_text ? 8 : 4);
 		default:
 			return rows * type->bytes;
 	}
 }
 
+/* Is a range of at least so many bytes within the bytes [low, high)? */
 static bool
-is_inside(const GstoreSchema *schema, uint64 image_bytes,
-		  const GstoreByteRange *range, uint64 least)
+is_inside(uint64 low, uint64 high, const GstoreByteRange *range, uint64 least)
 {
 	return range->offset % GSTORE_ARROW_ALIGNMENT == 0 &&
-		   range->offset >= header_bytes(schema) &&
-		   range->offset <= image_bytes &&
-		   range->length <= image_bytes - range->offset &&
-		   range->length >= least;
+		   range->offset >= low && range->offset <= high &&
+		   range->length <= high - range->offset && range->length >= least;
 }
 
+/* Where the buffers of a column or field lie, which is within [low, high). */
 static GstoreCodecStatus
-parse_column(const GstoreArrowColumn *meta, const GstoreSchema *schema,
-			 int number, uint64 rows, uint64 image_bytes, Extent *extent,
+parse_column(const GstoreArrowColumn *meta, const GstoreColumn *def,
+			 int number, uint64 rows, uint64 low, uint64 high, Extent *extent,
 			 GstoreCodecError *error)
 {
-	const GstoreColumn *def = &schema->columns[number];
-	bool is_text =
-		gstore_arrow_type(def)->encoding == GSTORE_ENCODING_ARROW_TEXT;
+	GstoreEncoding encoding = gstore_arrow_type(def)->encoding;
+	bool has_offsets = encoding == GSTORE_ENCODING_ARROW_TEXT ||
+					   encoding == GSTORE_ENCODING_ARROW_LIST;
+	bool has_values = encoding != GSTORE_ENCODING_ARROW_STRUCT;
 	char format[32];
 
 	memset(extent, 0, sizeof(*extent));
@@ -83,23 +87,26 @@ parse_column(const GstoreArrowColumn *meta, const GstoreSchema *schema,
 	/* A column dropped since has another format: it is not read. */
 	if (gstore_arrow_kind(def) == GSTORE_ARROW_NONE)
 		return GSTORE_CODEC_OK;
-	if (memcmp(format, meta->format, sizeof(format)) != 0)
+	if (memcmp(format, meta->format, sizeof(format)) != 0 ||
+		meta->nchildren != def->nchildren)
 		return gstore_codec_corrupt(error, number,
 									"the chunk's header names another type");
 	extent->validity.offset = meta->validity_offset;
 	extent->validity.length = meta->validity_length;
-	extent->values.offset = is_text ? meta->offsets_offset : meta->data_offset;
-	extent->values.length = is_text ? meta->offsets_length : meta->data_length;
-	if (is_text)
+	extent->values.offset = has_offsets ? meta->offsets_offset : meta->data_offset;
+	extent->values.length = has_offsets ? meta->offsets_length : meta->data_length;
+	if (has_offsets || !has_values)
 	{
 		extent->text.offset = meta->data_offset;
 		extent->text.length = meta->data_length;
 	}
-	if (!is_inside(schema, image_bytes, &extent->values,
-				   values_bytes(def, rows)) ||
-		(is_text && !is_inside(schema, image_bytes, &extent->text, 0)) ||
+	if ((has_values &&
+		 !is_inside(low, high, &extent->values, values_bytes(def, rows))) ||
+		((has_offsets || !has_values) &&
+		 !is_inside(low, high, &extent->text,
+					def->nchildren * sizeof(GstoreArrowColumn))) ||
 		(extent->validity.offset != 0 &&
-		 !is_inside(schema, image_bytes, &extent->validity, (rows + 7) / 8)))
+		 !is_inside(low, high, &extent->validity, (rows + 7) / 8)))
 		return gstore_codec_corrupt(error, number,
 									"the chunk's header points outside the chunk");
 	return GSTORE_CODEC_OK;
@@ -118,7 +125,9 @@ open_image(const void *bytes, uint64 image_bytes, const GstoreSchema *schema,
 	/* Once: nobody may change it between being checked and being used. */
 	memcpy(&header, bytes, sizeof(header));
 	if (header.magic != GSTORE_ARROW_MAGIC ||
-		header.version != GSTORE_ARROW_VERSION ||
+		header.version != (schema->nfields > schema->ncols
+							   ? GSTORE_ARROW_VERSION_NESTED
+							   : GSTORE_ARROW_VERSION) ||
 		header.length != image_bytes || header.rows > MAX_ROWS ||
 		header.column_bytes != sizeof(GstoreArrowColumn) ||
 		header.ncols != (uint32) schema->ncols)
@@ -134,7 +143,8 @@ open_image(const void *bytes, uint64 image_bytes, const GstoreSchema *schema,
 	{
 		GstoreArrowColumn meta = *gstore_arrow_column(bytes, i);
 		GstoreCodecStatus status =
-			parse_column(&meta, schema, i, result->rows, image_bytes,
+			parse_column(&meta, &schema->columns[i], i, result->rows,
+						 header_bytes(schema), image_bytes,
 						 &result->columns[i], error);
 
 		if (status != GSTORE_CODEC_OK)
@@ -163,34 +173,36 @@ image_rows(const GstoreImage *image)
 
 /* ---- viewing ---- */
 
-/* Values or offsets; the text; validity: those of them there are. */
+/* Values or offsets; the text or the fields; validity: those there are. */
 static int
-column_ranges(const GstoreImage *image, int column, uint64 first,
+extent_ranges(const Extent *extent, const GstoreColumn *def, uint64 first,
 			  uint64 count, GstoreByteRange *ranges)
 {
-	const Extent *extent = &image->columns[column];
-	const GstoreColumn *def = &image->schema->columns[column];
 	const GstoreArrowType *type = gstore_arrow_type(def);
 	uint64 width = type->bytes;
-	int n = 1;
+	int n = 0;
 
 	switch (type->encoding)
 	{
 		case GSTORE_ENCODING_ABSENT:
 			return 0;
 		case GSTORE_ENCODING_ARROW_BITS:
-			ranges[0].offset = extent->values.offset + first / 8;
-			ranges[0].length = (first % 8 + count + 7) / 8;
+			ranges[n].offset = extent->values.offset + first / 8;
+			ranges[n++].length = (first % 8 + count + 7) / 8;
 			break;
 		case GSTORE_ENCODING_ARROW_TEXT:
+		case GSTORE_ENCODING_ARROW_LIST:
 			width = def->large_text ? 8 : 4;
-			ranges[0].offset = extent->values.offset + first * width;
-			ranges[0].length = (count + 1) * width;
+			ranges[n].offset = extent->values.offset + first * width;
+			ranges[n++].length = (count + 1) * width;
+			ranges[n++] = extent->text;
+			break;
+		case GSTORE_ENCODING_ARROW_STRUCT:
 			ranges[n++] = extent->text;
 			break;
 		default:
-			ranges[0].offset = extent->values.offset + first * width;
-			ranges[0].length = count * width;
+			ranges[n].offset = extent->values.offset + first * width;
+			ranges[n++].length = count * width;
 	}
 	if (extent->validity.offset != 0)
 	{
@@ -200,20 +212,25 @@ column_ranges(const GstoreImage *image, int column, uint64 first,
 	return n;
 }
 
-static GstoreCodecStatus
-bind(const GstoreImage *image, int column, uint64 first, uint64 count,
-	 const void *const *pointers, GstoreColumnView *view,
-	 GstoreCodecError *error)
+static int
+column_ranges(const GstoreImage *image, int column, uint64 first,
+			  uint64 count, GstoreByteRange *ranges)
 {
-	const Extent *extent = &image->columns[column];
-	const GstoreColumn *def = &image->schema->columns[column];
+	return extent_ranges(&image->columns[column],
+						 &image->schema->columns[column], first, count,
+						 ranges);
+}
+
+/* A view of the bytes that extent_ranges named. */
+static void
+bind_extent(const GstoreSchema *schema, int field, const Extent *extent,
+			uint64 first, const void *const *pointers, GstoreColumnView *view)
+{
+	const GstoreColumn *def = &schema->columns[field];
 	const GstoreArrowType *type = gstore_arrow_type(def);
-	int n = 1;
+	int n = 0;
 
 	memset(view, 0, sizeof(*view));
-	if (first > image->rows || count > image->rows - first)
-		return gstore_codec_corrupt(error, column,
-									"the chunk has fewer rows than its table says");
 	view->encoding = type->encoding;
 	view->attlen = def->attlen;
 	view->attbyval = def->attbyval;
@@ -224,15 +241,22 @@ bind(const GstoreImage *image, int column, uint64 first, uint64 count,
 	view->scale = def->scale;
 	view->large_text = def->large_text;
 	if (type->encoding == GSTORE_ENCODING_ABSENT)
-		return GSTORE_CODEC_OK;
-	view->values = pointers[0];
+		return;
+	if (type->encoding != GSTORE_ENCODING_ARROW_STRUCT)
+		view->values = pointers[n++];
 	if (type->encoding == GSTORE_ENCODING_ARROW_BITS)
 		view->values_bit = first % 8;
-	if (type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+	if (type->encoding == GSTORE_ENCODING_ARROW_TEXT ||
+		type->encoding == GSTORE_ENCODING_ARROW_LIST ||
+		type->encoding == GSTORE_ENCODING_ARROW_STRUCT)
 	{
 		view->stride = def->large_text ? 8 : 4;
 		view->base = pointers[n++];
 		view->base_to = extent->text.length;
+		view->schema = schema;
+		view->field = (uint32) field;
+		view->block_offset = extent->text.offset;
+		view->first_row = first;
 		/* What the reader gets of a type that is kept as its output. */
 		if (view->arrow_kind == GSTORE_ARROW_OUTPUT)
 		{
@@ -245,6 +269,57 @@ bind(const GstoreImage *image, int column, uint64 first, uint64 count,
 		view->validity = pointers[n];
 		view->validity_bit = first % 8;
 	}
+}
+
+static GstoreCodecStatus
+bind(const GstoreImage *image, int column, uint64 first, uint64 count,
+	 const void *const *pointers, GstoreColumnView *view,
+	 GstoreCodecError *error)
+{
+	if (first > image->rows || count > image->rows - first)
+		return gstore_codec_corrupt(error, column,
+									"the chunk has fewer rows than its table says");
+	bind_extent(image->schema, column, &image->columns[column], first,
+				pointers, view);
+	return GSTORE_CODEC_OK;
+}
+
+/*
+ * Rows [first, first + count) of a field of a list or struct as a view of their
+ * own.  Where rows is given, all from first on instead, and *rows is how many.
+ */
+static GstoreCodecStatus
+bind_field(const GstoreColumnView *view, uint32 number, uint64 first,
+		   uint64 count, GstoreColumnView *field, uint64 *rows,
+		   GstoreCodecError *error)
+{
+	const GstoreColumn *parent = &view->schema->columns[view->field];
+	int index = (int) (parent->first_child + number);
+	const GstoreColumn *def = &view->schema->columns[index];
+	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
+	const void *pointers[GSTORE_RANGES_PER_COLUMN];
+	GstoreArrowColumn meta;
+	GstoreCodecStatus status;
+	Extent extent;
+	int n;
+
+	memcpy(&meta, view->base + number * sizeof(meta), sizeof(meta));
+	if (rows != NULL && first <= meta.rows)
+		count = meta.rows - first;
+	if (meta.rows > MAX_ROWS || first > meta.rows ||
+		count > meta.rows - first)
+		return gstore_codec_corrupt(error, -1,
+									"an array or composite points outside its chunk");
+	status = parse_column(&meta, def, -1, meta.rows, view->block_offset,
+						  view->block_offset + view->base_to, &extent, error);
+	if (status != GSTORE_CODEC_OK)
+		return status;
+	n = extent_ranges(&extent, def, first, count, ranges);
+	for (int i = 0; i < n; i++)
+		pointers[i] = view->base + (ranges[i].offset - view->block_offset);
+	bind_extent(view->schema, index, &extent, first, pointers, field);
+	if (rows != NULL)
+		*rows = count;
 	return GSTORE_CODEC_OK;
 }
 
@@ -329,6 +404,113 @@ decode_bits(const GstoreColumnView *view, uint64 from, uint64 count,
 }
 
 static GstoreCodecStatus
+no_memory(GstoreCodecError *error)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+							 "out of memory", "");
+}
+
+static GstoreCodecStatus decode(const GstoreColumnView *view, uint64 from,
+								uint64 count, GstoreValue *values, bool *nulls,
+								GstoreScratch *scratch,
+								GstoreCodecError *error);
+
+/* The elements that the rows have together, decoded at once. */
+static GstoreCodecStatus
+decode_lists(const GstoreColumnView *view, uint64 from, uint64 count,
+			 GstoreValue *values, const bool *nulls, GstoreScratch *scratch,
+			 GstoreCodecError *error)
+{
+	uint64 first = text_offset(view, from);
+	uint64 last = text_offset(view, from + count);
+	uint64 at = first;
+	GstoreScratch *child = gstore_scratch_children(scratch, 1);
+	GstoreColumnView field;
+	GstoreCodecStatus status;
+	GstoreNested *nested;
+	GstoreValue *element_values;
+	bool *element_nulls;
+
+	if (first > last)
+		return gstore_codec_corrupt(error, -1,
+									"an array points outside its chunk");
+	status = bind_field(view, 0, first, last - first, &field, NULL, error);
+	if (status != GSTORE_CODEC_OK)
+		return status;
+	nested = child == NULL ? NULL : gstore_scratch_reserve(scratch, count * sizeof(GstoreNested) + (last - first) * (sizeof(GstoreValue) + sizeof(bool)));
+	if (nested == NULL)
+		return no_memory(error);
+	element_values = (GstoreValue *) (nested + count);
+	element_nulls = (bool *) (element_values + (last - first));
+	if (last > first)
+		status = decode(&field, 0, last - first, element_values,
+						element_nulls, child, error);
+	for (uint64 i = 0; status == GSTORE_CODEC_OK && i < count; i++)
+	{
+		/* Each offset is read once. */
+		uint64 end = text_offset(view, from + i + 1);
+
+		if (unlikely(end < at || end > last))
+			return gstore_codec_corrupt(error, -1,
+										"an array points outside its chunk");
+		nested[i].count = end - at;
+		nested[i].values = element_values + (at - first);
+		nested[i].nulls = element_nulls + (at - first);
+		values[i] = nulls[i] ? 0 : (GstoreValue) (uintptr_t) &nested[i];
+		at = end;
+	}
+	return status;
+}
+
+/* Field by field, then put together row by row. */
+static GstoreCodecStatus
+decode_structs(const GstoreColumnView *view, uint64 from, uint64 count,
+			   GstoreValue *values, const bool *nulls, GstoreScratch *scratch,
+			   GstoreCodecError *error)
+{
+	uint64 n = view->schema->columns[view->field].nchildren;
+	GstoreScratch *children = gstore_scratch_children(scratch, (uint32) n);
+	GstoreNested *nested = children == NULL ? NULL : gstore_scratch_reserve(scratch, count * sizeof(GstoreNested) + (n + 1) * count * (sizeof(GstoreValue) + sizeof(bool)));
+	GstoreValue *row_values;
+	GstoreValue *field_values;
+	bool *row_nulls;
+	bool *field_nulls;
+
+	if (nested == NULL)
+		return no_memory(error);
+	row_values = (GstoreValue *) (nested + count);
+	field_values = row_values + n * count;
+	row_nulls = (bool *) (field_values + count);
+	field_nulls = row_nulls + n * count;
+	for (uint64 j = 0; j < n; j++)
+	{
+		GstoreColumnView field;
+		GstoreCodecStatus status = bind_field(view, (uint32) j,
+											  view->first_row + from, count,
+											  &field, NULL, error);
+
+		if (status == GSTORE_CODEC_OK)
+			status = decode(&field, 0, count, field_values, field_nulls,
+							&children[j], error);
+		if (status != GSTORE_CODEC_OK)
+			return status;
+		for (uint64 i = 0; i < count; i++)
+		{
+			row_values[i * n + j] = field_values[i];
+			row_nulls[i * n + j] = field_nulls[i];
+		}
+	}
+	for (uint64 i = 0; i < count; i++)
+	{
+		nested[i].count = n;
+		nested[i].values = row_values + i * n;
+		nested[i].nulls = row_nulls + i * n;
+		values[i] = nulls[i] ? 0 : (GstoreValue) (uintptr_t) &nested[i];
+	}
+	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
 decode(const GstoreColumnView *view, uint64 from, uint64 count,
 	   GstoreValue *values, bool *nulls, GstoreScratch *scratch,
 	   GstoreCodecError *error)
@@ -353,6 +535,12 @@ decode(const GstoreColumnView *view, uint64 from, uint64 count,
 		case GSTORE_ENCODING_ARROW_TEXT:
 			return decode_text(view, from, count, values, nulls, scratch,
 							   error);
+		case GSTORE_ENCODING_ARROW_LIST:
+			return decode_lists(view, from, count, values, nulls, scratch,
+								error);
+		case GSTORE_ENCODING_ARROW_STRUCT:
+			return decode_structs(view, from, count, values, nulls, scratch,
+								  error);
 		default:
 			return gstore_arrow_revert(view, from, count, values, nulls,
 									   scratch, error);
@@ -360,6 +548,60 @@ decode(const GstoreColumnView *view, uint64 from, uint64 count,
 }
 
 /* ---- validating ---- */
+
+/* Offsets rise, to at most last, in steps of at most longest. */
+static bool
+are_offsets_sound(const GstoreColumnView *view, uint64 rows, uint64 last,
+				  uint64 longest)
+{
+	uint64 at = 0;
+
+	for (uint64 row = 0; row <= rows; row++)
+	{
+		uint64 end = text_offset(view, row);
+
+		if (end < at || end > last || end - at > longest)
+			return false;
+		at = end;
+	}
+	return true;
+}
+
+static GstoreCodecStatus
+validate_view(const GstoreColumnView *view, uint64 rows, int column,
+			  GstoreCodecError *error)
+{
+	uint64 children = 0;
+
+	if (view->encoding == GSTORE_ENCODING_ARROW_TEXT &&
+		!are_offsets_sound(view, rows, view->base_to, MAX_TEXT))
+		return gstore_codec_corrupt(error, column,
+									"a text points outside its chunk");
+	if (view->encoding == GSTORE_ENCODING_ARROW_LIST ||
+		view->encoding == GSTORE_ENCODING_ARROW_STRUCT)
+		children = view->schema->columns[view->field].nchildren;
+	for (uint32 i = 0; i < children; i++)
+	{
+		GstoreColumnView field;
+		uint64 field_rows;
+		GstoreCodecStatus status = bind_field(view, i, 0, 0, &field,
+											  &field_rows, error);
+
+		if (status == GSTORE_CODEC_OK)
+			status = validate_view(&field, field_rows, column, error);
+		if (status != GSTORE_CODEC_OK)
+		{
+			error->column = column;
+			return status;
+		}
+		if (view->encoding == GSTORE_ENCODING_ARROW_LIST
+				? !are_offsets_sound(view, rows, field_rows, UINT64_MAX)
+				: field_rows != rows)
+			return gstore_codec_corrupt(error, column,
+										"an array or composite points outside its chunk");
+	}
+	return GSTORE_CODEC_OK;
+}
 
 static GstoreCodecStatus
 validate_column(const GstoreImage *image, int column, const uint8 *bytes,
@@ -369,25 +611,14 @@ validate_column(const GstoreImage *image, int column, const uint8 *bytes,
 	const void *pointers[GSTORE_RANGES_PER_COLUMN];
 	GstoreColumnView view;
 	GstoreCodecStatus status;
-	uint64 at = 0;
 	int n = column_ranges(image, column, 0, image->rows, ranges);
 
 	for (int i = 0; i < n; i++)
 		pointers[i] = bytes + ranges[i].offset;
 	status = bind(image, column, 0, image->rows, pointers, &view, error);
-	if (status != GSTORE_CODEC_OK ||
-		view.encoding != GSTORE_ENCODING_ARROW_TEXT)
+	if (status != GSTORE_CODEC_OK)
 		return status;
-	for (uint64 row = 0; row <= image->rows; row++)
-	{
-		uint64 end = text_offset(&view, row);
-
-		if (end < at || end > view.base_to || end - at > MAX_TEXT)
-			return gstore_codec_corrupt(error, column,
-										"a text points outside its chunk");
-		at = end;
-	}
-	return GSTORE_CODEC_OK;
+	return validate_view(&view, image->rows, column, error);
 }
 
 static GstoreCodecStatus

@@ -49,9 +49,29 @@ gstore_arrow_format(const GstoreColumn *column, char *format)
 		case GSTORE_ARROW_OUTPUT:
 			format[0] = column->large_text ? 'U' : 'u';
 			break;
+		case GSTORE_ARROW_LIST:
+			strcpy(format, column->large_text ? "+L" : "+l");
+			break;
 		default:
 			strcpy(format, gstore_arrow_type(column)->format);
 	}
+}
+
+bool
+gstore_arrow_same_kinds(const GstoreSchema *schema, int column,
+						const GstoreSchema *other_schema, int other_column)
+{
+	const GstoreColumn *a = &schema->columns[column];
+	const GstoreColumn *b = &other_schema->columns[other_column];
+
+	if (a->arrow_kind != b->arrow_kind || a->nchildren != b->nchildren)
+		return false;
+	for (uint32 i = 0; i < a->nchildren; i++)
+		if (!gstore_arrow_same_kinds(schema, (int) (a->first_child + i),
+									 other_schema,
+									 (int) (b->first_child + i)))
+			return false;
+	return true;
 }
 
 GstoreArrowKind

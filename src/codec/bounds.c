@@ -526,7 +526,7 @@ gstore_bounds_of_image(const GstoreCodec *codec, const GstoreSchema *schema,
 					   const GstoreAllocator *allocator, GstoreBounds *bounds,
 					   GstoreCodecError *error)
 {
-	GstoreScratch scratch = {allocator, NULL, 0};
+	GstoreScratch scratch = {.allocator = allocator};
 	GstoreImage *image;
 	GstoreCodecStatus status = codec->open(bytes, image_bytes, schema,
 										   allocator, &image, error);

@@ -31,6 +31,36 @@ malloc_free(void *state, void *memory)
 const GstoreAllocator gstore_malloc_allocator = {
 	malloc_alloc, malloc_resize, malloc_free, NULL, NULL};
 
+GstoreScratch *
+gstore_scratch_children(GstoreScratch *scratch, uint32 nchildren)
+{
+	const GstoreAllocator *allocator = scratch->allocator;
+	GstoreScratch *children;
+
+	if (nchildren <= scratch->nchildren)
+		return scratch->children;
+	children = allocator->resize(allocator->state, scratch->children,
+								 nchildren * sizeof(GstoreScratch));
+	if (children == NULL)
+		return NULL;
+	memset(children + scratch->nchildren, 0,
+		   (nchildren - scratch->nchildren) * sizeof(GstoreScratch));
+	for (uint32 i = scratch->nchildren; i < nchildren; i++)
+		children[i].allocator = allocator;
+	scratch->children = children;
+	scratch->nchildren = nchildren;
+	return children;
+}
+
+static void
+release_memory(GstoreScratch *scratch)
+{
+	if (scratch->memory != NULL)
+		scratch->allocator->free(scratch->allocator->state, scratch->memory);
+	scratch->memory = NULL;
+	scratch->room = 0;
+}
+
 void *
 gstore_scratch_reserve(GstoreScratch *scratch, uint64 bytes)
 {
@@ -38,7 +68,7 @@ gstore_scratch_reserve(GstoreScratch *scratch, uint64 bytes)
 
 	if (bytes <= scratch->room && scratch->memory != NULL)
 		return scratch->memory;
-	gstore_scratch_free(scratch);
+	release_memory(scratch);
 	room += room / 4;
 	scratch->memory = scratch->allocator->alloc(scratch->allocator->state,
 												room);
@@ -50,10 +80,13 @@ gstore_scratch_reserve(GstoreScratch *scratch, uint64 bytes)
 void
 gstore_scratch_free(GstoreScratch *scratch)
 {
-	if (scratch->memory != NULL)
-		scratch->allocator->free(scratch->allocator->state, scratch->memory);
-	scratch->memory = NULL;
-	scratch->room = 0;
+	release_memory(scratch);
+	for (uint32 i = 0; i < scratch->nchildren; i++)
+		gstore_scratch_free(&scratch->children[i]);
+	if (scratch->children != NULL)
+		scratch->allocator->free(scratch->allocator->state, scratch->children);
+	scratch->children = NULL;
+	scratch->nchildren = 0;
 }
 
 static void

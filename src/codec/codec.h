@@ -77,17 +77,25 @@ typedef struct GstoreColumn
 	uint8 order;	  /* GstoreOrder: see bounds.h */
 	int16 scale;	  /* decimal: of them behind the point */
 	int16 reserved;	  /* 0 */
+	/* Of a list or struct: fields columns[first_child] and the following of the
+	 * schema; 0 otherwise. */
+	uint32 nchildren;
+	uint32 first_child;
 } GstoreColumn;
 
 /* Schemas are compared byte by byte: no padding. */
-StaticAssertDecl(sizeof(GstoreColumn) == 88, "GstoreColumn has no padding");
+StaticAssertDecl(sizeof(GstoreColumn) == 96, "GstoreColumn has no padding");
 
-/* What an image of a table looks like now.  Dropped columns keep their place. */
+/*
+ * What an image of a table looks like now.  Dropped columns keep their place.
+ * Behind the columns come the fields of nested ones: elements and attributes.
+ */
 typedef struct GstoreSchema
 {
 	uint32 table_oid;
 	uint32 row_type; /* pg_class.reltype */
 	int ncols;
+	int nfields; /* columns, and fields of columns at any depth */
 	GstoreColumn columns[];
 } GstoreSchema;
 
@@ -97,9 +105,18 @@ typedef struct GstoreSchema
  * with their header.  A builder takes 1-byte and 4-byte varlena headers, also
  * pglz-compressed in-line values (it decompresses or keeps them), but never a
  * toast pointer.  A reader gives 4-byte headers, pglz-compressed in-line values
- * as they are, and pointers into the bound memory.
+ * as they are, and pointers into the bound memory.  The value of a list or
+ * struct is a pointer to a GstoreNested.
  */
 typedef uint64 GstoreValue;
+
+/* The elements of a list, or the attributes of a struct. */
+typedef struct GstoreNested
+{
+	uint64 count;
+	const GstoreValue *values; /* [count] */
+	const bool *nulls;		   /* [count] */
+} GstoreNested;
 
 /*
  * What builders and readers need of those who use them.  alloc and resize
@@ -122,7 +139,7 @@ extern const GstoreAllocator gstore_malloc_allocator;
 
 /*
  * Memory that decode puts values in that are not in the image as the reader
- * wants them.  Begin with {allocator, NULL, 0}; decode grows it; the values
+ * wants them.  Begin with {.allocator = allocator}; decode grows it; the values
  * decoded with it are valid until it is used again.
  */
 typedef struct GstoreScratch
@@ -130,7 +147,14 @@ typedef struct GstoreScratch
 	const GstoreAllocator *allocator;
 	uint8 *memory;
 	uint64 room;
+	struct GstoreScratch *children; /* of the fields of a nested column */
+	uint32 nchildren;
 } GstoreScratch;
+
+/* A scratch for each of so many fields, kept from call to call; NULL if there
+ * is no memory. */
+extern GstoreScratch *gstore_scratch_children(GstoreScratch *scratch,
+											  uint32 nchildren);
 
 /* At least so many bytes, 8-aligned, their content lost; NULL if there are
  * none.  gstore_scratch_free gives them back. */
@@ -150,6 +174,9 @@ typedef enum GstoreEncoding
 	GSTORE_ENCODING_ARROW_FIXED, /* values at stride bytes, to be converted */
 	GSTORE_ENCODING_ARROW_TEXT,	 /* int32 or int64 (large_text) offsets, one
 								 * more than rows, into base: bytes */
+	GSTORE_ENCODING_ARROW_LIST,	 /* such offsets into the rows of its field;
+								 * base: the image from block_offset */
+	GSTORE_ENCODING_ARROW_STRUCT /* fields with rows of the same number */
 } GstoreEncoding;
 
 /*
@@ -176,6 +203,11 @@ typedef struct GstoreColumnView
 	uint8 precision;
 	int16 scale;
 	bool large_text;
+	/* Lists and structs only: */
+	const GstoreSchema *schema; /* the chunk's, which outlives the view */
+	uint32 field;				/* index in it */
+	uint64 block_offset;		/* of base, from the image's first byte */
+	uint64 first_row;			/* of the view */
 } GstoreColumnView;
 
 /* A range of bytes of an image. */

@@ -127,7 +127,7 @@ gstore_codec_merge(const GstoreCodec *target, GstoreBuilder *builder,
 	batch.nulls = (bool *) (batch.row_values + n);
 	batch.row_nulls = batch.nulls + n * GSTORE_BATCH_ROWS;
 	for (size_t i = 0; i < n; i++)
-		batch.scratch[i] = (GstoreScratch){allocator, NULL, 0};
+		batch.scratch[i] = (GstoreScratch){.allocator = allocator};
 
 	status = bind_all(target_schema, source, image, source_schema, bytes,
 					  batch.views, error);

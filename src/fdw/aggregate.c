@@ -22,13 +22,13 @@ typedef struct AggregateState
 {
 	ForeignScanState *scan; /* in the outer plan */
 	int nkeys;
-	List *exprs;		   /* keys, then Aggrefs, of the node's rows */
-	MemoryContext context; /* of the program, its engine and the groups */
-	GstoreEngine *engine;  /* NULL before the first row, and where it is not
+	List *exprs;				  /* keys, then Aggrefs, of the node's rows */
+	MemoryContext context;		  /* of the program, its engine and the groups */
+	GstoreEngine *engine;		  /* NULL before the first row, and where it is not
 							* needed */
 	GstoreAggregateState *counts; /* one group, of counted rows alone */
 	bool started;
-	bool falls_back;	   /* the outer plan is run */
+	bool falls_back; /* the outer plan is run */
 	int threads;
 } AggregateState;
 

@@ -15,7 +15,7 @@
 #include "codec/arrow.h"
 #include "fdw/columns.h"
 #include "fdw/routine.h"
-#include "fdw/textform.h"
+#include "fdw/form.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"
@@ -82,9 +82,11 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 							   target->schema);
 		}
 		values[to] = (Datum) value;
-		if (!nulls[to] && window->columns[i].arrow_kind == GSTORE_ARROW_OUTPUT)
-			values[to] = gstore_text_form_input(
-				gstore_text_form(TupleDescAttr(desc, to)), values[to]);
+		if (!nulls[to] && gstore_form_is_needed(window->columns[i].arrow_kind))
+			values[to] = gstore_form_load(
+				gstore_form(TupleDescAttr(desc, to)->atttypid,
+							TupleDescAttr(desc, to)->atttypmod),
+				&window->columns[i], values[to]);
 	}
 	tuple = heap_form_tuple(desc, values, nulls);
 	for (int i = 0; i < ncolumns; i++)

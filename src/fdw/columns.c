@@ -14,6 +14,7 @@
 #include "access/tupdesc.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -96,19 +97,26 @@ align_bytes(char attalign)
 /* Digits of a decimal128 that an unconstrained numeric gets. */
 #define DECIMAL_DIGITS 38
 
-/* What the column is in Arrow; a numeric needs its digits fixed. */
-static void
-describe_arrow(const GstoreTableOptions *table,
-			   const GstoreColumnOptions *options,
-			   Form_pg_attribute attribute, GstoreColumn *column)
-{
-	int32 typmod = attribute->atttypmod;
-	Oid type = getBaseTypeAndTypmod(attribute->atttypid, &typmod);
+/* Deeper, or with more fields, an array or composite is kept as text. */
+#define MAX_DEPTH 16
+#define MAX_FIELDS 16384
 
-	column->arrow_kind = gstore_arrow_kind_of_type(type, options->bool_byte);
-	column->large_text = table->large_text;
-	if (column->arrow_kind != GSTORE_ARROW_NUMERIC)
-		return;
+/* A schema in the making: it moves when fields are added. */
+typedef struct Description
+{
+	GstoreSchema *schema;
+	const GstoreTableOptions *table;
+	const GstoreColumnOptions *options; /* of the column */
+} Description;
+
+static void describe_type(Description *description, int field, Oid type,
+						  int32 typmod, int depth);
+
+/* The digits of a decimal128; false: they are not fixed. */
+static bool
+describe_numeric(const GstoreColumnOptions *options, int32 typmod,
+				 GstoreColumn *column)
+{
 	column->precision = DECIMAL_DIGITS;
 	if (typmod >= (int32) VARHDRSZ)
 	{
@@ -116,26 +124,128 @@ describe_arrow(const GstoreTableOptions *table,
 		 * scale in the lower eleven bits. */
 		int32 packed = typmod - VARHDRSZ;
 		int precision = (packed >> 16) & 0xFFFF;
-		int scale = ((packed & 0x7FF) ^ 1024) - 1024;
 
 		column->precision = Min(precision, DECIMAL_DIGITS);
-		column->scale = scale;
+		column->scale = ((packed & 0x7FF) ^ 1024) - 1024;
+		return true;
 	}
-	else if (options->scale >= 0)
-		column->scale = options->scale;
-	else
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("column \"%s\" of type numeric has no fixed scale",
-						NameStr(attribute->attname)),
-				 errdetail("In the format arrow every value of a column has the same number of digits behind the point."),
-				 errhint("Declare the column as numeric(precision, scale), give it the option \"scale\", or use the format pgstrom.")));
+	column->scale = Max(options->scale, 0);
+	return options->scale >= 0;
+}
+
+/* Add so many fields to a column or field; the first of them. */
+static int
+add_fields(Description *description, int field, int n)
+{
+	GstoreSchema *schema = description->schema;
+	int first = schema->nfields;
+
+	schema = repalloc(schema, gstore_schema_bytes(first + n));
+	memset(&schema->columns[first], 0, n * sizeof(GstoreColumn));
+	schema->nfields = first + n;
+	schema->columns[field].nchildren = n;
+	schema->columns[field].first_child = first;
+	description->schema = schema;
+	return first;
 }
 
 static void
-describe_column(Oid relid, const GstoreTableOptions *table,
-				Form_pg_attribute attribute, GstoreColumn *column)
+describe_field(Description *description, int field, const char *name,
+			   int number, Oid type, int32 typmod, int depth)
 {
+	GstoreColumn *column = &description->schema->columns[field];
+	char align;
+
+	strlcpy(column->name, name, GSTORE_NAME_LENGTH);
+	column->typid = type;
+	column->typmod = typmod;
+	column->attnum = number;
+	get_typlenbyvalalign(type, &column->attlen, &column->attbyval, &align);
+	column->attalign = align_bytes(align);
+	describe_type(description, field, type, typmod, depth);
+}
+
+/* The attributes of a composite that are not dropped; false: kept as text. */
+static bool
+describe_composite(Description *description, int field, Oid type,
+				   int32 typmod, int depth)
+{
+	TupleDesc desc = lookup_rowtype_tupdesc_copy(type, typmod);
+	int n = 0;
+	int next;
+
+	for (int i = 0; i < desc->natts; i++)
+		n += !TupleDescAttr(desc, i)->attisdropped;
+	if (n == 0 || description->schema->nfields + n > MAX_FIELDS)
+		return false;
+	description->schema->columns[field].arrow_kind = GSTORE_ARROW_STRUCT;
+	next = add_fields(description, field, n);
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (attribute->attisdropped)
+			continue;
+		describe_field(description, next, NameStr(attribute->attname), i + 1,
+					   attribute->atttypid, attribute->atttypmod, depth + 1);
+		next++;
+	}
+	FreeTupleDesc(desc);
+	return true;
+}
+
+/* What a column or field is in Arrow. */
+static void
+describe_type(Description *description, int field, Oid type, int32 typmod,
+			  int depth)
+{
+	GstoreColumn *column = &description->schema->columns[field];
+	Oid base = getBaseTypeAndTypmod(type, &typmod);
+	Oid element = get_element_type(base);
+
+	column->large_text = description->table->large_text;
+	if (OidIsValid(element) && depth < MAX_DEPTH &&
+		description->schema->nfields < MAX_FIELDS)
+	{
+		column->arrow_kind = GSTORE_ARROW_LIST;
+		describe_field(description, add_fields(description, field, 1), "item",
+					   1, element, typmod, depth + 1);
+		return;
+	}
+	if (get_typtype(base) == TYPTYPE_COMPOSITE && depth < MAX_DEPTH &&
+		describe_composite(description, field, base, typmod, depth))
+		return;
+	column->arrow_kind =
+		gstore_arrow_kind_of_type(base, description->options->bool_byte);
+	/* Texts become UTF-8 on the way that output takes, and nothing that knows
+	 * texts in the database's encoding alone reads them there. */
+	if (GetDatabaseEncoding() != PG_UTF8 &&
+		(column->arrow_kind == GSTORE_ARROW_TEXT ||
+		 column->arrow_kind == GSTORE_ARROW_NAME))
+	{
+		column->arrow_kind = GSTORE_ARROW_OUTPUT;
+		column->order = 0;
+	}
+	if (column->arrow_kind != GSTORE_ARROW_NUMERIC ||
+		describe_numeric(description->options, typmod, column))
+		return;
+	if (depth == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("column \"%s\" of type numeric has no fixed scale",
+						column->name),
+				 errdetail("In the format arrow every value of a column has the same number of digits behind the point."),
+				 errhint("Declare the column as numeric(precision, scale), give it the option \"scale\", or use the format pgstrom.")));
+	column->arrow_kind = GSTORE_ARROW_OUTPUT;
+	column->precision = 0;
+}
+
+static void
+describe_column(Oid relid, Description *description,
+				Form_pg_attribute attribute)
+{
+	int number = attribute->attnum - 1;
+	GstoreColumn *column = &description->schema->columns[number];
 	GstoreColumnOptions options;
 
 	memcpy(column->name, NameStr(attribute->attname), GSTORE_NAME_LENGTH);
@@ -150,8 +260,10 @@ describe_column(Oid relid, const GstoreTableOptions *table,
 		return;
 	column->order = gstore_order_of_type(attribute->atttypid);
 	options = gstore_column_options(relid, attribute->attnum);
-	if (table->format == GSTORE_FORMAT_ARROW)
-		describe_arrow(table, &options, attribute, column);
+	description->options = &options;
+	if (description->table->format == GSTORE_FORMAT_ARROW)
+		describe_type(description, number, attribute->atttypid,
+					  attribute->atttypmod, 0);
 	else
 		column->compression = options.compression;
 }
@@ -163,17 +275,19 @@ gstore_target(Relation relation)
 	TupleDesc desc = RelationGetDescr(relation);
 	GstoreTableOptions options = gstore_table_options(relid);
 	GstoreTarget *target = palloc(sizeof(GstoreTarget));
-	GstoreSchema *schema = palloc0(gstore_schema_bytes(desc->natts));
+	Description description = {palloc0(gstore_schema_bytes(desc->natts)),
+							   &options, NULL};
+	GstoreSchema *schema = description.schema;
 	uint64 *fingerprints = palloc0(Max(desc->natts, 1) * sizeof(uint64));
 
 	schema->table_oid = relid;
 	schema->row_type = relation->rd_rel->reltype;
-	schema->ncols = desc->natts;
+	schema->ncols = schema->nfields = desc->natts;
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
-		describe_column(relid, &options, attribute, &schema->columns[i]);
+		describe_column(relid, &description, attribute);
 		if (!attribute->attisdropped)
 			fingerprints[i] = type_fingerprint(attribute->atttypid,
 											   attribute->atttypmod);
@@ -183,7 +297,7 @@ gstore_target(Relation relation)
 	target->relname = pstrdup(RelationGetRelationName(relation));
 	target->pinning = options.pinning;
 	target->codec = gstore_codec(options.format);
-	target->schema = schema;
+	target->schema = description.schema;
 	target->fingerprints = fingerprints;
 	return target;
 }

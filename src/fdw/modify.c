@@ -26,6 +26,7 @@
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
 #include "fdw/statement.h"
+#include "fdw/form.h"
 #include "fdw/textform.h"
 #include "store/deleter.h"
 #include "store/writer.h"
@@ -38,10 +39,11 @@ typedef struct ModifyState
 	AttrNumber row_attno;	/* of the junk attribute "ctid" */
 	bool by_update;
 	int nspecial;
-	int *special;			/* [nspecial] columns that may need preparing:
+	int *special;		  /* [nspecial] columns that may need preparing:
 							 * varlena, and those kept as text */
-	GstoreTextForm **forms; /* [natts], NULL: not kept as text */
-	Datum *values;			/* [natts] flattened row */
+	GstoreForm **forms;	  /* [natts], NULL: stored as it is */
+	TupleTableSlot *slot; /* being appended */
+	Datum *values;		  /* [natts] flattened row */
 } ModifyState;
 
 /* ---- planning ---- */
@@ -76,6 +78,18 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
 
 /* ---- begin and end ---- */
 
+/* The value that the row being appended has in a column, for an error. */
+static char *
+refused_value(void *state, int column)
+{
+	TupleTableSlot *slot = ((ModifyState *) state)->slot;
+
+	return gstore_value_text(TupleDescAttr(slot->tts_tupleDescriptor,
+										   column)
+								 ->atttypid,
+							 slot->tts_values[column]);
+}
+
 static ModifyState *
 begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 {
@@ -89,19 +103,22 @@ begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 	state->target = gstore_target(relation);
 	state->by_update = command == CMD_UPDATE;
 	if (command != CMD_DELETE)
+	{
 		state->writer = gstore_writer_begin(state->target, state->by_update);
+		gstore_writer_on_refusal(state->writer, refused_value, state);
+	}
 	state->values = palloc(Max(1, desc->natts) * sizeof(Datum));
 	state->special = palloc(Max(1, desc->natts) * sizeof(int));
-	state->forms = palloc0(Max(1, desc->natts) * sizeof(GstoreTextForm *));
+	state->forms = palloc0(Max(1, desc->natts) * sizeof(GstoreForm *));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
 		if (attribute->attisdropped)
 			continue;
-		if (state->target->schema->columns[i].arrow_kind ==
-			GSTORE_ARROW_OUTPUT)
-			state->forms[i] = gstore_text_form(attribute);
+		if (gstore_form_is_needed(state->target->schema->columns[i].arrow_kind))
+			state->forms[i] = gstore_form(attribute->atttypid,
+										  attribute->atttypmod);
 		if (attribute->attlen == -1 || state->forms[i] != NULL)
 			state->special[state->nspecial++] = i;
 	}
@@ -180,7 +197,7 @@ prepare_values(EState *estate, ModifyState *state, TupleTableSlot *slot)
 	for (int i = 0; i < state->nspecial; i++)
 	{
 		int column = state->special[i];
-		GstoreTextForm *form = state->forms[column];
+		GstoreForm *form = state->forms[column];
 		struct varlena *value;
 
 		if (slot->tts_isnull[column])
@@ -196,7 +213,7 @@ prepare_values(EState *estate, ModifyState *state, TupleTableSlot *slot)
 			memcpy(values, slot->tts_values,
 				   slot->tts_tupleDescriptor->natts * sizeof(Datum));
 		}
-		values[column] = form != NULL ? gstore_text_form_output(form, slot->tts_values[column]) : gstore_flatten(slot->tts_values[column]);
+		values[column] = form != NULL ? gstore_form_store(form, state->target, column, slot->tts_values[column]) : gstore_flatten(slot->tts_values[column]);
 	}
 	MemoryContextSwitchTo(old);
 	return values;
@@ -208,6 +225,7 @@ append_row(EState *estate, ModifyState *state, TupleTableSlot *slot)
 	Datum *values;
 
 	slot_getallattrs(slot);
+	state->slot = slot;
 	values = prepare_values(estate, state, slot);
 	gstore_writer_append(state->writer, (const GstoreValue *) values,
 						 slot->tts_isnull);

@@ -19,6 +19,7 @@
 #include "codec/arrow.h"
 #include "compat.h"
 #include "fdw/columns.h"
+#include "fdw/form.h"
 #include "fdw/plan.h"
 #include "fdw/prune.h"
 #include "fdw/pushdown.h"
@@ -26,7 +27,6 @@
 #include "fdw/rowaddress.h"
 #include "fdw/scan.h"
 #include "fdw/statement.h"
-#include "fdw/textform.h"
 #include "fdw/upper.h"
 #include "guc.h"
 #include "store/deleter.h"
@@ -62,8 +62,8 @@ typedef struct GstoreScanState
 	bool **nulls;
 	GstoreAllocator allocator;
 	GstoreScratch *scratch; /* [ncolumns] */
-	GstoreTextForm **forms; /* [ncolumns], NULL until needed */
-	bool any_text;			/* the window keeps some column as text */
+	GstoreForm **forms;		/* [ncolumns], NULL until needed */
+	bool any_form;			/* the window keeps some column as text */
 } GstoreScanState;
 
 /* ---- begin ---- */
@@ -126,7 +126,7 @@ allocate_batch(GstoreScanState *state)
 	state->nulls = palloc(n * sizeof(bool *));
 	state->allocator = gstore_context_allocator();
 	state->scratch = palloc0(n * sizeof(GstoreScratch));
-	state->forms = palloc0(n * sizeof(GstoreTextForm *));
+	state->forms = palloc0(n * sizeof(GstoreForm *));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		state->values[i] = palloc(GSTORE_BATCH_ROWS * sizeof(Datum));
@@ -202,33 +202,35 @@ take_set(ForeignScanState *node)
 
 /* ---- rows ---- */
 
-/* Does the window keep column i as the text of its type? */
+/* Does the window keep column i in a form that is not its type's? */
 static inline bool
-is_text_form(const GstoreWindow *window, int i)
+needs_form(const GstoreWindow *window, int i)
 {
-	return window->columns[i].encoding == GSTORE_ENCODING_ARROW_TEXT &&
-		   window->columns[i].arrow_kind == GSTORE_ARROW_OUTPUT;
+	return window->columns[i].encoding != GSTORE_ENCODING_ABSENT &&
+		   gstore_form_is_needed(window->columns[i].arrow_kind);
 }
 
-/* Make ready for the columns of a new window that are kept as text. */
+/* Make ready for the columns of a new window that need a form. */
 static void
-find_text_forms(GstoreScanState *state)
+find_forms(GstoreScanState *state)
 {
 	TupleDesc desc = RelationGetDescr(state->relation);
 
-	state->any_text = false;
+	state->any_form = false;
 	for (int i = 0; i < state->ncolumns; i++)
 	{
+		Form_pg_attribute attribute;
 		MemoryContext old;
 
-		if (!is_text_form(state->window, i))
+		if (!needs_form(state->window, i))
 			continue;
-		state->any_text = true;
+		state->any_form = true;
 		if (state->forms[i] != NULL)
 			continue;
 		old = MemoryContextSwitchTo(state->allocator.state);
-		state->forms[i] =
-			gstore_text_form(TupleDescAttr(desc, state->attnums[i] - 1));
+		attribute = TupleDescAttr(desc, state->attnums[i] - 1);
+		state->forms[i] = gstore_form(attribute->atttypid,
+									  attribute->atttypmod);
 		MemoryContextSwitchTo(old);
 	}
 }
@@ -277,7 +279,7 @@ next_batch(GstoreScanState *state)
 			if (window == NULL)
 				return false;
 			state->batch_end = 0;
-			find_text_forms(state);
+			find_forms(state);
 		}
 		state->row = state->batch_first = state->batch_end;
 		state->batch_end = Min(state->batch_first + GSTORE_BATCH_ROWS,
@@ -307,8 +309,8 @@ has_bit(const uint8 *bitmap, uint64 bit)
 	return (bitmap[bit / 8] & (1 << (bit % 8))) != 0;
 }
 
-/* Put a row's values into the slot; what is kept as text becomes a value, in
- * the tuple's memory. */
+/* Put a row's values into the slot; what needs a form becomes a value, in the
+ * tuple's memory. */
 static inline void
 fill_slot(GstoreScanState *state, TupleTableSlot *slot, uint64 row,
 		  bool with_filter)
@@ -323,10 +325,11 @@ fill_slot(GstoreScanState *state, TupleTableSlot *slot, uint64 row,
 			continue;
 		slot->tts_values[to] = state->values[i][from];
 		slot->tts_isnull[to] = state->nulls[i][from];
-		if (unlikely(state->any_text) && is_text_form(state->window, i) &&
+		if (unlikely(state->any_form) && needs_form(state->window, i) &&
 			!slot->tts_isnull[to])
-			slot->tts_values[to] =
-				gstore_text_form_input(state->forms[i], slot->tts_values[to]);
+			slot->tts_values[to] = gstore_form_load(state->forms[i],
+													&state->window->columns[i],
+													slot->tts_values[to]);
 	}
 	ExecStoreVirtualTuple(slot);
 }

@@ -3,11 +3,12 @@
  *	  Values as text and back, by their type's own functions; see textform.h.
  *
  * Texts must not depend on who reads them: dates and the like are written in
- * the ISO style, floats so that they come back exactly.
+ * the ISO style, floats so that they come back exactly, all of it in UTF-8.
  */
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -25,17 +26,17 @@ struct GstoreTextForm
 };
 
 GstoreTextForm *
-gstore_text_form(Form_pg_attribute attribute)
+gstore_text_form(Oid type, int32 typmod)
 {
 	GstoreTextForm *form = palloc(sizeof(GstoreTextForm));
 	Oid function;
 	bool is_varlena;
 
-	getTypeOutputInfo(attribute->atttypid, &function, &is_varlena);
+	getTypeOutputInfo(type, &function, &is_varlena);
 	fmgr_info(function, &form->output);
-	getTypeInputInfo(attribute->atttypid, &function, &form->parameter);
+	getTypeInputInfo(type, &function, &form->parameter);
 	fmgr_info(function, &form->input);
-	form->typmod = attribute->atttypmod;
+	form->typmod = typmod;
 	return form;
 }
 
@@ -68,6 +69,8 @@ gstore_text_form_output(GstoreTextForm *form, Datum value)
 	char *text = OutputFunctionCall(&form->output, value);
 
 	AtEOXact_GUC(true, level);
+	if (GetDatabaseEncoding() != PG_UTF8)
+		text = pg_server_to_any(text, (int) strlen(text), PG_UTF8);
 	return CStringGetTextDatum(text);
 }
 
@@ -76,9 +79,34 @@ gstore_text_form_input(GstoreTextForm *form, Datum stored)
 {
 	int level = use_neutral_settings();
 	char *string = TextDatumGetCString(stored);
-	Datum value = InputFunctionCall(&form->input, string, form->parameter,
-									form->typmod);
+	Datum value;
 
+	if (GetDatabaseEncoding() != PG_UTF8)
+		string = pg_any_to_server(string, (int) strlen(string), PG_UTF8);
+	value = InputFunctionCall(&form->input, string, form->parameter,
+							  form->typmod);
 	AtEOXact_GUC(true, level);
 	return value;
+}
+
+/* Bytes of a value that an error shows. */
+#define SHOWN_BYTES 64
+
+char *
+gstore_value_text(Oid type, Datum value)
+{
+	int level = use_neutral_settings();
+	Oid function;
+	bool is_varlena;
+	char *text;
+	int length;
+
+	getTypeOutputInfo(type, &function, &is_varlena);
+	text = OidOutputFunctionCall(function, value);
+	AtEOXact_GUC(true, level);
+	length = (int) strlen(text);
+	if (length <= SHOWN_BYTES)
+		return psprintf("\"%s\"", text);
+	text[pg_mbcliplen(text, length, SHOWN_BYTES)] = '\0';
+	return psprintf("\"%s...\", of %d bytes", text, length);
 }

@@ -80,17 +80,18 @@ is_current(const GstoreTarget *target, const GstoreSeenChunk *seen)
 	const GstoreSchema *then = &seen->stamp->schema;
 
 	if (then->ncols != target->schema->ncols ||
+		then->nfields != target->schema->nfields ||
 		seen->chunk->format != target->codec->format)
 		return false;
-	for (int i = 0; i < then->ncols; i++)
+	for (int i = 0; i < then->nfields; i++)
 	{
 		GstoreColumn now = target->schema->columns[i];
 
 		now.compression = then->columns[i].compression;
 		now.order = then->columns[i].order;
 		if (memcmp(&now, &then->columns[i], sizeof(now)) != 0 ||
-			target->fingerprints[i] !=
-				gstore_schema_fingerprints(seen->stamp)[i])
+			(i < then->ncols && target->fingerprints[i] !=
+									gstore_schema_fingerprints(seen->stamp)[i]))
 			return false;
 	}
 	return true;
@@ -110,7 +111,7 @@ static uint64
 content_of(const Export *export, uint32 first, uint32 count)
 {
 	uint64 content = hash_bytes_extended((const unsigned char *) export->target->schema,
-										 gstore_schema_bytes(export->target->schema->ncols),
+										 gstore_schema_bytes(export->target->schema->nfields),
 										 export->target->codec->format);
 
 	for (uint32 i = first; i < first + count; i++)

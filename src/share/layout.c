@@ -78,6 +78,9 @@ describe_arrow(StringInfo json, const char *head)
 		escape_json(json, format);
 		appendStringInfo(json, ",\"null_count\":" UINT64_FORMAT,
 						 column->null_count);
+		/* Which the data begins with: they are not read here. */
+		if (column->nchildren > 0)
+			appendStringInfo(json, ",\"nchildren\":%u", column->nchildren);
 		add_buffer(json, "validity", column->validity_offset,
 				   column->validity_length);
 		add_buffer(json, "offsets", column->offsets_offset,

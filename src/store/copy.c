@@ -22,9 +22,18 @@ check(const GstoreTarget *target, GstoreCodecStatus status,
 		gstore_codec_raise(status, error, target->relname, target->schema);
 }
 
+/* Is what the codec takes and gives something else than the type's values? */
+static bool
+needs_form(const GstoreColumn *column)
+{
+	return column->arrow_kind == GSTORE_ARROW_OUTPUT ||
+		   column->nchildren > 0;
+}
+
 /*
  * Are its columns what they are today?  A column that the format arrow keeps as
- * the text of its type can be made from nothing else here.
+ * the text of its type, or as a list or struct, can be made from nothing else
+ * here.
  */
 static void
 check_source(const GstoreTarget *target, const GstoreSeenChunk *seen)
@@ -38,13 +47,13 @@ check_source(const GstoreTarget *target, const GstoreSeenChunk *seen)
 		if (now->dropped || then->columns[i].dropped)
 			continue;
 		gstore_check_column(target, seen->stamp, i + 1);
-		if ((now->arrow_kind == GSTORE_ARROW_OUTPUT) !=
-			(then->columns[i].arrow_kind == GSTORE_ARROW_OUTPUT))
+		if ((needs_form(now) || needs_form(&then->columns[i])) &&
+			!gstore_arrow_same_kinds(target->schema, i, then, i))
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("foreign table \"%s\" has rows of two formats",
 							target->relname),
-					 errdetail("Column \"%s\" is kept as text in one of them.",
+					 errdetail("Column \"%s\" is kept in different forms in them.",
 							   now->name),
 					 errhint("Copy the rows into a new table of one format.")));
 	}

@@ -11,8 +11,9 @@ stamp_matches(const GstoreSchemaStamp *stamp, const GstoreSchema *schema,
 			  const uint64 *fingerprints)
 {
 	return stamp->schema.ncols == schema->ncols &&
+		   stamp->schema.nfields == schema->nfields &&
 		   memcmp(&stamp->schema, schema,
-				  gstore_schema_bytes(schema->ncols)) == 0 &&
+				  gstore_schema_bytes(schema->nfields)) == 0 &&
 		   memcmp(gstore_schema_fingerprints(stamp), fingerprints,
 				  schema->ncols * sizeof(uint64)) == 0;
 }
@@ -24,7 +25,7 @@ gstore_schema_stamp_get(GstoreTable *table, const GstoreSchema *schema,
 	dsa_area *area = gstore_dsa();
 	dsa_pointer pointer;
 	GstoreSchemaStamp *stamp;
-	Size columns = gstore_schema_bytes(schema->ncols);
+	Size columns = gstore_schema_bytes(schema->nfields);
 	Size where;
 
 	/* Only the table's writer adds, and that is us: no lock to read. */

@@ -22,7 +22,7 @@ typedef struct GstoreSchemaStamp
 	dsa_pointer next;	 /* an older stamp, or InvalidDsaPointer */
 	Size fingerprints;	 /* bytes from the stamp's start to uint64
 								 * [ncols] */
-	GstoreSchema schema; /* ncols columns follow */
+	GstoreSchema schema; /* nfields columns follow */
 } GstoreSchemaStamp;
 
 static inline const uint64 *
@@ -32,9 +32,9 @@ gstore_schema_fingerprints(const GstoreSchemaStamp *stamp)
 }
 
 static inline Size
-gstore_schema_bytes(int ncols)
+gstore_schema_bytes(int nfields)
 {
-	return offsetof(GstoreSchema, columns) + ncols * sizeof(GstoreColumn);
+	return offsetof(GstoreSchema, columns) + nfields * sizeof(GstoreColumn);
 }
 
 /* The stamp of these columns in the table, made if it is not there yet (53200

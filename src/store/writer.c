@@ -31,7 +31,9 @@ struct GstoreWriter
 	FullTransactionId xid;
 	CommandId cid;
 	SubTransactionId subid;
-	char *purpose; /* for error messages */
+	char *purpose;							   /* for error messages */
+	char *(*refused)(void *state, int column); /* or NULL */
+	void *refused_state;
 };
 
 /* ---- the codec's memory and errors ---- */
@@ -125,6 +127,15 @@ gstore_writer_begin(const GstoreTarget *target, bool by_update)
 }
 
 void
+gstore_writer_on_refusal(GstoreWriter *writer,
+						 char *(*describe)(void *state, int column),
+						 void *state)
+{
+	writer->refused = describe;
+	writer->refused_state = state;
+}
+
+void
 gstore_writer_append(GstoreWriter *writer, const GstoreValue *values,
 					 const bool *nulls)
 {
@@ -152,6 +163,17 @@ gstore_writer_append(GstoreWriter *writer, const GstoreValue *values,
 		gstore_writer_flush(writer);
 		status = codec->append(writer->builder, values, nulls, &error);
 	}
+	if (unlikely(status == GSTORE_CODEC_VALUE && writer->refused != NULL &&
+				 error.column >= 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" of foreign table \"%s\": %s",
+						target->schema->columns[error.column].name,
+						target->relname, error.message),
+				 errdetail("The value is %s.",
+						   writer->refused(writer->refused_state,
+										   error.column)),
+				 error.hint[0] != '\0' ? errhint("%s", error.hint) : 0));
 	if (unlikely(status != GSTORE_CODEC_OK))
 		gstore_codec_raise(status, &error, target->relname, target->schema);
 	if (unlikely(codec->builder_image_bytes(writer->builder) >=

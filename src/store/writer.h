@@ -34,6 +34,12 @@ typedef struct GstoreWriter GstoreWriter;
  */
 extern GstoreWriter *gstore_writer_begin(const GstoreTarget *target,
 										 bool by_update);
+/* Who can tell the value of the row being appended in a column that refuses it,
+ * for the error's detail. */
+extern void gstore_writer_on_refusal(GstoreWriter *writer,
+									 char *(*describe)(void *state,
+													   int column),
+									 void *state);
 /* Values as codec.h wants them.  May flush, and raise what that raises. */
 extern void gstore_writer_append(GstoreWriter *writer,
 								 const GstoreValue *values,

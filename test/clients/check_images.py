@@ -44,7 +44,8 @@ def make(program, folder, *arguments):
     path = pathlib.Path(folder) / "image"
     text = pathlib.Path(folder) / "rows"
     subprocess.run([program, path, text, *map(str, arguments)], check=True)
-    rows = [[None if field == "\\N" else bytes.fromhex(field)
+    rows = [[None if field == "\\N" else
+             field if field.startswith("[") else bytes.fromhex(field)
              for field in line.split("\t")[:-1]]
             for line in text.read_text().splitlines()]
     return path.read_bytes(), rows
@@ -69,7 +70,7 @@ def pgstrom_rows(data):
 # ---- arrow ----
 
 ARROW_HEADER = struct.Struct("<8sIIQQIIIIQQ")
-ARROW_COLUMN = struct.Struct("<64s32sQQQQQQQIihH28x")
+ARROW_COLUMN = struct.Struct("<64s32sQQQQQQQIihH4xQ16x")
 
 
 def arrow_type(pa, text):
@@ -87,28 +88,47 @@ def arrow_type(pa, text):
         "Z": pa.large_binary()}[text]
 
 
+def arrow_array(pa, data, whole, at, rows):
+    """The column described at a place, as pyarrow's, without a copy."""
+    (name, text, nulls, valid_at, valid_size, offsets_at, offsets_size,
+     data_at, data_size, _, _, _, nchildren,
+     child_rows) = ARROW_COLUMN.unpack_from(data, at)
+    text = text.split(b"\0")[0].decode()
+    if rows is None:
+        rows = child_rows
+    if any(place % 64 for place in (valid_at, offsets_at, data_at)):
+        raise ValueError("a buffer is not aligned")
+    buffers = [whole.slice(valid_at, valid_size) if valid_at else None]
+    if offsets_at:
+        buffers.append(whole.slice(offsets_at, offsets_size))
+    children = [arrow_array(pa, data, whole,
+                            data_at + i * ARROW_COLUMN.size, None)
+                for i in range(nchildren)]
+    if text in ("+l", "+L", "+s"):
+        fields = [pa.field(child_name, child.type)
+                  for child_name, child in children]
+        kind = {"+l": lambda: pa.list_(fields[0]),
+                "+L": lambda: pa.large_list(fields[0]),
+                "+s": lambda: pa.struct(fields)}[text]()
+    else:
+        kind = arrow_type(pa, text)
+        if kind != pa.null():
+            buffers.append(whole.slice(data_at, data_size))
+    return (name.split(b"\0")[0].decode(),
+            pa.Array.from_buffers(kind, rows, buffers, nulls, 0,
+                                  [child for _, child in children] or None))
+
+
 def arrow_arrays(pa, data):
     """The columns of an image as pyarrow's, without a copy."""
     whole = pa.py_buffer(data)
     header = ARROW_HEADER.unpack_from(data)
     magic, version, _, length, rows, ncols, column_bytes = header[:7]
-    if magic != b"GSTARROW" or version != 1 or length != len(data):
+    if magic != b"GSTARROW" or version not in (1, 2) or length != len(data):
         raise ValueError("not an image of format arrow")
-    arrays = []
-    for i in range(ncols):
-        (name, text, nulls, valid_at, valid_size, offsets_at, offsets_size,
-         data_at, data_size, *_) = ARROW_COLUMN.unpack_from(
-             data, ARROW_HEADER.size + i * column_bytes)
-        kind = arrow_type(pa, text.split(b"\0")[0].decode())
-        buffers = [whole.slice(valid_at, valid_size) if valid_at else None]
-        if offsets_at:
-            buffers.append(whole.slice(offsets_at, offsets_size))
-        if kind != pa.null():
-            buffers.append(whole.slice(data_at, data_size))
-        if any(at % 64 for at in (valid_at, offsets_at, data_at)):
-            raise ValueError("a buffer is not aligned")
-        arrays.append(pa.Array.from_buffers(kind, rows, buffers, nulls))
-    return arrays
+    return [arrow_array(pa, data, whole,
+                        ARROW_HEADER.size + i * column_bytes, rows)[1]
+            for i in range(ncols)]
 
 
 def as_postgres(pa, kind, value):
@@ -137,6 +157,54 @@ def as_postgres(pa, kind, value):
             pa.int64(): "q", pa.uint32(): "I", pa.float32(): "f",
             pa.float64(): "d"}[kind]
     return struct.pack("<" + form, value)
+
+
+def is_list(pa, kind):
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind)
+
+
+def nested_rows(pa, array):
+    """Lists of bytes, or of such lists, for the rows of any array."""
+    kind = array.type
+    if is_list(pa, kind):
+        items = nested_rows(pa, array.values)
+        ends = array.offsets.to_pylist()
+        rows = [items[a:b] for a, b in zip(ends, ends[1:])]
+    elif pa.types.is_struct(kind):
+        fields = [nested_rows(pa, array.field(i))
+                  for i in range(kind.num_fields)]
+        rows = [list(row) for row in zip(*fields)]
+    else:
+        return [None if value is None else
+                decimal.Decimal(value) if pa.types.is_decimal(kind)
+                else as_postgres(pa, kind, value)
+                for value in numbers(pa, array)]
+    return [row if good else None
+            for row, good in zip(rows, array.is_valid().to_pylist())]
+
+
+def parse_nested(pa, kind, text, at=0):
+    """A value as the unit program writes it, and where its text ends."""
+    if is_list(pa, kind) or pa.types.is_struct(kind):
+        values = []
+        at += 1
+        while text[at] != "]":
+            if text[at] == ",":
+                at += 1
+            if text[at] == "N":
+                values.append(None)
+                at += 1
+                continue
+            child = kind.value_type if is_list(pa, kind) else \
+                kind.field(len(values)).type
+            value, at = parse_nested(pa, child, text, at + 1)
+            values.append(value)
+        return values, at + 1
+    end = at
+    while end < len(text) and text[end] not in ",]":
+        end += 1
+    value = bytes.fromhex(text[at:end])
+    return numeric_text(value) if pa.types.is_decimal(kind) else value, end
 
 
 def numbers(pa, array):
@@ -169,6 +237,15 @@ def arrow_rows_agree(pa, data, rows):
     arrays = arrow_arrays(pa, data)
     for number, array in enumerate(arrays):
         array.validate(full=True)
+        if is_list(pa, array.type) or pa.types.is_struct(array.type):
+            for row, got in zip(rows, nested_rows(pa, array)):
+                want = row[number]
+                if want is not None:
+                    want = parse_nested(pa, array.type, want)[0]
+                if got != want:
+                    print(f"# column {number}: {got!r} is not {want!r}")
+                    return False
+            continue
         for row, value in zip(rows, numbers(pa, array)):
             got = as_postgres(pa, array.type, value)
             want = row[number]
@@ -232,11 +309,12 @@ def main():
                 except ImportError:
                     skip(f"arrow: {what}", "there is no pyarrow")
                     continue
-                for large in (0, 1)[:1 if size > 60000 else 2]:
+                for kind in (0, 2) if size > 60000 else range(4):
                     data, rows = make(programs / "test_codec_arrow", folder,
-                                      size, pattern, large)
+                                      size, pattern, kind)
                     ok(arrow_rows_agree(pyarrow, data, rows),
-                       f"arrow: {what}{', large_text' * large}")
+                       f"arrow: {what}{', large_text' * (kind % 2)}"
+                       f"{', nested' * (kind // 2)}")
     print(f"1..{tests}")
     return failures > 0
 

@@ -26,6 +26,8 @@ enum
 	FUZZ_ARROW_LARGE,
 	FUZZ_PGLZ,
 	FUZZ_NUMERIC,
+	FUZZ_NESTED,
+	FUZZ_NESTED_LARGE,
 	FUZZ_KINDS
 };
 
@@ -136,6 +138,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			break;
 		case FUZZ_ARROW_LARGE:
 			try_image(&gstore_arrow_codec, schema_of_arrow(true), data + 1,
+					  size - 1);
+			break;
+		case FUZZ_NESTED:
+			try_image(&gstore_arrow_codec, schema_of_nested(false), data + 1,
+					  size - 1);
+			break;
+		case FUZZ_NESTED_LARGE:
+			try_image(&gstore_arrow_codec, schema_of_nested(true), data + 1,
 					  size - 1);
 			break;
 		case FUZZ_PGLZ:

@@ -56,6 +56,7 @@ schema_new(int ncols)
 	schema->table_oid = 16384;
 	schema->row_type = 16386;
 	schema->ncols = ncols;
+	schema->nfields = ncols;
 	return schema;
 }
 
@@ -156,6 +157,95 @@ schema_of_arrow(bool large_text)
 	return schema;
 }
 
+/* A field of a schema that has room for it. */
+static GstoreColumn *
+set_field(GstoreSchema *schema, int parent, int nchildren,
+		  GstoreArrowKind kind)
+{
+	schema->columns[parent].arrow_kind = kind;
+	schema->columns[parent].nchildren = nchildren;
+	schema->columns[parent].first_child = schema->nfields;
+	schema->nfields += nchildren;
+	return &schema->columns[schema->nfields - nchildren];
+}
+
+static void
+set_leaf(GstoreColumn *field, const char *name, GstoreArrowKind kind)
+{
+	static const int lengths[][3] = {
+		/* attlen, attalign, attbyval */
+		[GSTORE_ARROW_BOOL] = {1, 1, true},
+		[GSTORE_ARROW_INT4] = {4, 4, true},
+		[GSTORE_ARROW_DATE] = {4, 4, true},
+		[GSTORE_ARROW_NUMERIC] = {-1, 4, false},
+		[GSTORE_ARROW_UUID] = {16, 1, false},
+		[GSTORE_ARROW_TEXT] = {-1, 4, false},
+	};
+
+	strncpy(field->name, name, GSTORE_NAME_LENGTH - 1);
+	field->typid = 1;
+	field->typmod = -1;
+	field->attlen = lengths[kind][0];
+	field->attalign = lengths[kind][1];
+	field->attbyval = lengths[kind][2];
+	field->arrow_kind = kind;
+	field->precision = 15;
+	field->scale = 3;
+}
+
+GstoreSchema *
+schema_of_nested(bool large_text)
+{
+	static const GstoreArrowKind elements[] = {
+		GSTORE_ARROW_BOOL, GSTORE_ARROW_INT4, GSTORE_ARROW_DATE,
+		GSTORE_ARROW_NUMERIC, GSTORE_ARROW_UUID, GSTORE_ARROW_TEXT};
+	enum
+	{
+		ELEMENTS = lengthof(elements),
+		COLUMNS = ELEMENTS + 4,
+		FIELDS = 40
+	};
+	GstoreSchema *schema = schema_new(FIELDS);
+	GstoreColumn *field;
+	int outer;
+
+	schema->ncols = schema->nfields = COLUMNS;
+	for (int i = 0; i < COLUMNS; i++)
+		schema_set(schema, i, "nested", 1, -1, 4, false);
+	set_leaf(&schema->columns[0], "flat", GSTORE_ARROW_INT4);
+	for (int i = 0; i < ELEMENTS; i++)
+		set_leaf(set_field(schema, 1 + i, 1, GSTORE_ARROW_LIST), "item",
+				 elements[i]);
+
+	/* (bool, text) */
+	field = set_field(schema, ELEMENTS + 1, 2, GSTORE_ARROW_STRUCT);
+	set_leaf(&field[0], "a", GSTORE_ARROW_BOOL);
+	set_leaf(&field[1], "b", GSTORE_ARROW_TEXT);
+	/* (int4, text[], (date, numeric)) */
+	outer = schema->nfields;
+	field = set_field(schema, ELEMENTS + 2, 3, GSTORE_ARROW_STRUCT);
+	set_leaf(&field[0], "i", GSTORE_ARROW_INT4);
+	set_leaf(&field[1], "l", GSTORE_ARROW_TEXT);
+	set_leaf(&field[2], "s", GSTORE_ARROW_TEXT);
+	set_leaf(set_field(schema, outer + 1, 1, GSTORE_ARROW_LIST), "item",
+			 GSTORE_ARROW_TEXT);
+	field = set_field(schema, outer + 2, 2, GSTORE_ARROW_STRUCT);
+	set_leaf(&field[0], "d", GSTORE_ARROW_DATE);
+	set_leaf(&field[1], "n", GSTORE_ARROW_NUMERIC);
+	/* (int4, bool[])[] */
+	outer = schema->nfields;
+	field = set_field(schema, ELEMENTS + 3, 1, GSTORE_ARROW_LIST);
+	set_leaf(&field[0], "item", GSTORE_ARROW_TEXT);
+	field = set_field(schema, outer, 2, GSTORE_ARROW_STRUCT);
+	set_leaf(&field[0], "i", GSTORE_ARROW_INT4);
+	set_leaf(&field[1], "l", GSTORE_ARROW_TEXT);
+	set_leaf(set_field(schema, outer + 2, 1, GSTORE_ARROW_LIST), "item",
+			 GSTORE_ARROW_BOOL);
+	for (int i = 0; i < schema->nfields; i++)
+		schema->columns[i].large_text = large_text;
+	return schema;
+}
+
 /* ---- rows ---- */
 
 bool
@@ -250,8 +340,70 @@ make_arrow(const Rows *rows, int column, uint64 row, uint64 random,
 	}
 }
 
+/* Room in a buffer for the values of a list or struct. */
+typedef struct Arena
+{
+	uint8 *at;
+	uint8 *end;
+} Arena;
+
+static void *
+take(Arena *arena, size_t bytes)
+{
+	void *taken = arena->at;
+
+	arena->at += GSTORE_ALIGN(bytes, 16);
+	if (arena->at > arena->end)
+		abort();
+	return taken;
+}
+
+static GstoreValue leaf_value(const Rows *rows, int column, uint64 row,
+							  uint8 *buffer);
+
+/* Up to three elements, a third of them NULL; a struct's fields likewise. */
+static GstoreValue
+nested_value(const Rows *rows, int column, uint64 row, Arena *arena)
+{
+	const GstoreColumn *def = &rows->schema->columns[column];
+	bool is_list = def->arrow_kind == GSTORE_ARROW_LIST;
+	uint64 random = mix(row * 7919 + column + rows->seed);
+	uint64 count = is_list ? random % 4 : def->nchildren;
+	GstoreNested *nested;
+	GstoreValue *values;
+	bool *nulls;
+
+	if (def->nchildren == 0)
+		return leaf_value(rows, column, row, take(arena, 256));
+	nested = take(arena, sizeof(GstoreNested));
+	values = take(arena, 3 * sizeof(GstoreValue));
+	nulls = take(arena, 3 * sizeof(bool));
+	for (uint64 i = 0; i < count; i++)
+	{
+		int field = (int) (def->first_child + (is_list ? 0 : i));
+
+		nulls[i] = mix(random + i) % 3 == 0;
+		values[i] = nulls[i] ? 0 : nested_value(rows, field, row * 4 + i, arena);
+	}
+	nested->count = count;
+	nested->values = values;
+	nested->nulls = nulls;
+	return (GstoreValue) (uintptr_t) nested;
+}
+
 GstoreValue
 row_value(const Rows *rows, int column, uint64 row, uint8 *buffer)
+{
+	Arena arena = {(uint8 *) GSTORE_ALIGN((uintptr_t) buffer, 16),
+				   buffer + ROW_BUFFER};
+
+	if (rows->schema->columns[column].nchildren == 0)
+		return leaf_value(rows, column, row, buffer);
+	return nested_value(rows, column, row, &arena);
+}
+
+static GstoreValue
+leaf_value(const Rows *rows, int column, uint64 row, uint8 *buffer)
 {
 	const GstoreColumn *def = &rows->schema->columns[column];
 	uint64 random = mix(row * 3001 + column + rows->seed);
@@ -287,7 +439,7 @@ rows_append(const GstoreCodec *codec, GstoreBuilder *builder,
 	int ncols = rows->schema->ncols;
 	GstoreValue *values = calloc(ncols + 1, sizeof(GstoreValue));
 	bool *nulls = calloc(ncols + 1, sizeof(bool));
-	uint8 *buffers = malloc((size_t) (ncols + 1) * 256);
+	uint8 *buffers = malloc((size_t) (ncols + 1) * ROW_BUFFER);
 	GstoreCodecStatus status = GSTORE_CODEC_OK;
 
 	for (uint64 row = from; status == GSTORE_CODEC_OK && row < to; row++)
@@ -296,7 +448,7 @@ rows_append(const GstoreCodec *codec, GstoreBuilder *builder,
 		{
 			nulls[i] = row_is_null(rows, i, row);
 			values[i] = nulls[i] ? 0
-								 : row_value(rows, i, row, buffers + i * 256);
+								 : row_value(rows, i, row, buffers + i * ROW_BUFFER);
 		}
 		status = codec->append(builder, values, nulls, error);
 	}
@@ -321,12 +473,47 @@ builder_image(const GstoreCodec *codec, const GstoreBuilder *builder,
 	return image;
 }
 
+static void print_value(FILE *file, const GstoreSchema *schema,
+						const GstoreColumn *column, GstoreValue value);
+
+/* [=value,=value], N for one that is NULL. */
 static void
-print_value(FILE *file, const GstoreColumn *column, GstoreValue value)
+print_nested(FILE *file, const GstoreSchema *schema,
+			 const GstoreColumn *column, const GstoreNested *nested)
+{
+	fputc('[', file);
+	for (uint64 i = 0; i < nested->count; i++)
+	{
+		uint64 field = column->first_child +
+					   (column->arrow_kind == GSTORE_ARROW_LIST ? 0 : i);
+
+		if (i > 0)
+			fputc(',', file);
+		if (nested->nulls[i])
+			fputc('N', file);
+		else
+		{
+			fputc('=', file);
+			print_value(file, schema, &schema->columns[field],
+						nested->values[i]);
+		}
+	}
+	fputc(']', file);
+}
+
+static void
+print_value(FILE *file, const GstoreSchema *schema,
+			const GstoreColumn *column, GstoreValue value)
 {
 	const uint8 *bytes = (const uint8 *) (uintptr_t) value;
 	uint32 length = column->attlen;
 
+	if (column->nchildren > 0)
+	{
+		print_nested(file, schema, column,
+					 (const GstoreNested *) (uintptr_t) value);
+		return;
+	}
 	if (column->attbyval)
 		bytes = (const uint8 *) &value;
 	else if (column->attlen < 0 || column->arrow_kind == GSTORE_ARROW_OUTPUT)
@@ -367,12 +554,13 @@ rows_write(const GstoreCodec *codec, const Rows *rows, const char *image_path,
 	{
 		for (int i = 0; i < rows->schema->ncols; i++)
 		{
-			uint8 buffer[256];
+			uint8 buffer[ROW_BUFFER];
 
 			if (row_is_null(rows, i, row))
 				fputs("\\N", rows_file);
 			else
-				print_value(rows_file, &rows->schema->columns[i],
+				print_value(rows_file, rows->schema,
+							&rows->schema->columns[i],
 							row_value(rows, i, row, buffer));
 			fputc('\t', rows_file);
 		}
@@ -382,6 +570,31 @@ rows_write(const GstoreCodec *codec, const Rows *rows, const char *image_path,
 }
 
 /* ---- reading back ---- */
+
+static bool
+nested_equal(const GstoreSchema *schema, const GstoreColumn *column,
+			 GstoreValue a, GstoreValue b)
+{
+	const GstoreNested *an = (const GstoreNested *) (uintptr_t) a;
+	const GstoreNested *bn = (const GstoreNested *) (uintptr_t) b;
+
+	if (column->nchildren == 0)
+		return values_equal(column, a, b);
+	if (an->count != bn->count)
+		return false;
+	for (uint64 i = 0; i < an->count; i++)
+	{
+		uint64 field = column->first_child +
+					   (column->arrow_kind == GSTORE_ARROW_LIST ? 0 : i);
+
+		if (an->nulls[i] != bn->nulls[i] ||
+			(!an->nulls[i] &&
+			 !nested_equal(schema, &schema->columns[field], an->values[i],
+						   bn->values[i])))
+			return false;
+	}
+	return true;
+}
 
 bool
 values_equal(const GstoreColumn *column, GstoreValue a, GstoreValue b)
@@ -425,7 +638,7 @@ column_holds(const GstoreCodec *codec, const GstoreImage *opened,
 	bool nulls[GSTORE_BATCH_ROWS];
 	GstoreColumnView view;
 	GstoreCodecError error;
-	uint8 buffer[256];
+	uint8 buffer[ROW_BUFFER];
 
 	if (bind_column(codec, opened, image, column, first, count, &view,
 					&error) != GSTORE_CODEC_OK)
@@ -446,7 +659,8 @@ column_holds(const GstoreCodec *codec, const GstoreImage *opened,
 			bool want = row_is_null(rows, column, row);
 
 			if (nulls[i] == want &&
-				(want || values_equal(&rows->schema->columns[column],
+				(want || nested_equal(rows->schema,
+									  &rows->schema->columns[column],
 									  row_value(rows, column, row, buffer),
 									  values[i])))
 				continue;
@@ -462,7 +676,7 @@ bool
 image_holds(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
 			const Rows *rows, uint64 window)
 {
-	GstoreScratch scratch = {&gstore_malloc_allocator, NULL, 0};
+	GstoreScratch scratch = {.allocator = &gstore_malloc_allocator};
 	GstoreImage *opened;
 	GstoreCodecError error;
 	bool good;
@@ -483,12 +697,46 @@ image_holds(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
 	return good;
 }
 
+static void touch(const GstoreColumnView *view, GstoreValue value);
+
+/* Likewise of all that is in a list or struct. */
+static void
+touch_nested(const GstoreSchema *schema, const GstoreColumn *column,
+			 GstoreValue value)
+{
+	const GstoreNested *nested = (const GstoreNested *) (uintptr_t) value;
+
+	if (column->nchildren == 0)
+	{
+		GstoreColumnView view = {.attbyval = column->attbyval,
+								 .attlen = column->attlen};
+
+		touch(&view, value);
+		return;
+	}
+	for (uint64 i = 0; i < nested->count; i++)
+	{
+		uint64 field = column->first_child +
+					   (column->arrow_kind == GSTORE_ARROW_LIST ? 0 : i);
+
+		if (!nested->nulls[i])
+			touch_nested(schema, &schema->columns[field], nested->values[i]);
+	}
+}
+
 /* Read a byte of what a value says it has, first and last. */
 static void
 touch(const GstoreColumnView *view, GstoreValue value)
 {
 	const volatile uint8 *bytes = (const volatile uint8 *) (uintptr_t) value;
 
+	if (view->encoding == GSTORE_ENCODING_ARROW_LIST ||
+		view->encoding == GSTORE_ENCODING_ARROW_STRUCT)
+	{
+		touch_nested(view->schema, &view->schema->columns[view->field],
+					 value);
+		return;
+	}
 	if (view->attbyval)
 		return;
 	if (view->attlen >= 0)
@@ -506,7 +754,7 @@ GstoreCodecStatus
 image_walk(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
 		   const GstoreSchema *schema)
 {
-	GstoreScratch scratch = {&gstore_malloc_allocator, NULL, 0};
+	GstoreScratch scratch = {.allocator = &gstore_malloc_allocator};
 	GstoreValue values[GSTORE_BATCH_ROWS];
 	bool nulls[GSTORE_BATCH_ROWS];
 	GstoreImage *opened;

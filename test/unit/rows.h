@@ -25,6 +25,8 @@ extern GstoreColumn *schema_set(GstoreSchema *schema, int column,
 extern GstoreSchema *schema_of_everything(void);
 /* One column of every kind that format arrow has, the fourth one dropped. */
 extern GstoreSchema *schema_of_arrow(bool large_text);
+/* Lists and structs, in each other to a depth of three. */
+extern GstoreSchema *schema_of_nested(bool large_text);
 
 /* ---- rows ---- */
 
@@ -51,7 +53,8 @@ typedef struct Rows
 } Rows;
 
 extern bool row_is_null(const Rows *rows, int column, uint64 row);
-/* The value, in buffer or by value; buffer has 256 bytes. */
+/* The value, in buffer or by value; buffer has ROW_BUFFER bytes. */
+#define ROW_BUFFER 16384
 extern GstoreValue row_value(const Rows *rows, int column, uint64 row,
 							 uint8 *buffer);
 extern GstoreCodecStatus rows_append(const GstoreCodec *codec,

@@ -16,6 +16,13 @@
 
 static const GstoreCodec *codec = &gstore_arrow_codec;
 
+/* The table of every kind of column, or that of lists and structs. */
+static GstoreSchema *
+make_schema(bool nested, bool large_text)
+{
+	return nested ? schema_of_nested(large_text) : schema_of_arrow(large_text);
+}
+
 static const uint64 sizes[] = {0, 1, 7, 8, 9, 1023, 1024, 1025,
 							   65535, 65536, 65537};
 
@@ -64,12 +71,12 @@ is_well_laid(const uint8 *image, uint64 bytes, const Rows *rows)
 }
 
 static void
-test_sizes(void)
+test_sizes(bool nested)
 {
 	for (int s = 0; s < (int) lengthof(sizes); s++)
 		for (int pattern = 0; pattern < NULL_PATTERNS; pattern++)
 		{
-			GstoreSchema *schema = schema_of_arrow(pattern % 2 == 0);
+			GstoreSchema *schema = make_schema(nested, pattern % 2 == 0);
 			Rows rows = {schema, sizes[s], pattern, s * 10 + pattern,
 						 pattern % 2 ? 0 : 100, pattern == NULLS_SOME};
 			GstoreBuilder *builder =
@@ -91,8 +98,9 @@ test_sizes(void)
 								   1 + sizes[s] / 3) &&
 					   codec->validate(image, bytes, schema, &error) ==
 						   GSTORE_CODEC_OK;
-				tap_ok(good, "%llu rows, NULL pattern %d",
-					   (unsigned long long) sizes[s], pattern);
+				tap_ok(good, "%llu rows, NULL pattern %d%s",
+					   (unsigned long long) sizes[s], pattern,
+					   nested ? ", nested" : "");
 				free(image);
 			}
 			codec->builder_destroy(builder);
@@ -333,15 +341,15 @@ scarce_free(void *state, void *memory)
 }
 
 static void
-test_failures(void)
+test_failures(bool nested)
 {
 	static const GstoreAllocator scarce = {scarce_alloc, scarce_resize,
 										   scarce_free, NULL, NULL};
-	GstoreSchema *schema = schema_of_arrow(false);
+	GstoreSchema *schema = make_schema(nested, false);
 	bool good = true;
 	int failures = 0;
 
-	for (int given = 1; good && given < 120; given++)
+	for (int given = 1; good && given < (nested ? 250 : 120); given++)
 	{
 		Rows rows = {schema, 300, NULLS_SOME, 3, 0, false};
 		GstoreBuilder *builder;
@@ -376,9 +384,9 @@ test_failures(void)
 }
 
 static void
-test_limits(void)
+test_limits(bool nested)
 {
-	GstoreSchema *schema = schema_of_arrow(false);
+	GstoreSchema *schema = make_schema(nested, false);
 	Rows rows = {schema, 2000, NULLS_SOME, 9, 0, true};
 	GstoreBuilder *builder =
 		codec->builder_create(schema, &gstore_malloc_allocator);
@@ -387,7 +395,7 @@ test_limits(void)
 	uint8 *image;
 	GstoreCodecStatus status;
 
-	gstore_arrow_limit(builder, 20000);
+	gstore_arrow_limit(builder, nested ? 12000 : 20000);
 	status = rows_append(codec, builder, &rows, 0, 2000, &error);
 	rows.count = codec->builder_rows(builder);
 	image = builder_image(codec, builder, &bytes);
@@ -411,9 +419,9 @@ test_limits(void)
 }
 
 static void
-test_damage(void)
+test_damage(bool nested)
 {
-	GstoreSchema *schema = schema_of_arrow(false);
+	GstoreSchema *schema = make_schema(nested, false);
 	Rows rows = {schema, 20, NULLS_SOME, 11, 10, false};
 	GstoreBuilder *builder =
 		codec->builder_create(schema, &gstore_malloc_allocator);
@@ -448,11 +456,13 @@ test_damage(void)
 	free(schema);
 }
 
-/* IMAGE ROWS COUNT PATTERN LARGE: see rows_write. */
+/* IMAGE ROWS COUNT PATTERN KIND: see rows_write.  KIND is 1 for large_text, plus
+ * 2 for nested columns. */
 static int
 write_sample(char **arguments)
 {
-	GstoreSchema *schema = schema_of_arrow(atoi(arguments[4]) != 0);
+	GstoreSchema *schema = make_schema(atoi(arguments[4]) >= 2,
+									   atoi(arguments[4]) % 2 != 0);
 	Rows rows = {schema, strtoull(arguments[2], NULL, 10), atoi(arguments[3]),
 				 77, 0, false};
 	int status = rows_write(codec, &rows, arguments[0], arguments[1]);
@@ -466,11 +476,14 @@ main(int argc, char **argv)
 {
 	if (argc == 6)
 		return write_sample(argv + 1);
-	test_sizes();
 	test_refusals();
 	test_numerics();
-	test_failures();
-	test_limits();
-	test_damage();
+	for (int nested = 0; nested < 2; nested++)
+	{
+		test_sizes(nested);
+		test_failures(nested);
+		test_limits(nested);
+		test_damage(nested);
+	}
 	return tap_done();
 }
