@@ -157,8 +157,8 @@ start(AggregateState *state, PlanState *outer)
 	pass_parameters(outer, &state->scan->ss.ps);
 	if (state->context == NULL)
 		state->context = AllocSetContextCreate(CurrentMemoryContext,
-											   "gstore aggregate", 0, 16 * 1024,
-											   ALLOCSET_DEFAULT_MAXSIZE);
+											   "gstore aggregate",
+											   ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(state->context);
 	state->falls_back = !aggregate_rows(state);
 	MemoryContextSwitchTo(old);
@@ -238,8 +238,12 @@ gstore_aggregate_iterate(ForeignScanState *node)
 	ExecClearTuple(slot);
 	if (state->falls_back)
 	{
-		TupleTableSlot *below = ExecProcNode(outerPlanState(node));
+		TupleTableSlot *below;
 
+		/* A plan node expects the query's memory, not a row's. */
+		old = MemoryContextSwitchTo(node->ss.ps.state->es_query_cxt);
+		below = ExecProcNode(outerPlanState(node));
+		MemoryContextSwitchTo(old);
 		return TupIsNull(below) ? slot : borrow_row(slot, below);
 	}
 	if (!next_group(state, &keys, &states))

@@ -143,6 +143,22 @@ SELECT answer('SELECT k, lt, sum(n) FROM p GROUP BY k, lt') = answer('SELECT k, 
 RESET work_mem;
 RESET enable_sort;
 
+-- Left to PostgreSQL again and again, into tuples that are kept.
+CREATE FOREIGN TABLE odd (k int, n numeric) SERVER gstore_fdw;
+INSERT INTO odd SELECT i, CASE WHEN i = 7 THEN 'NaN' ELSE i::numeric END FROM generate_series(1, 3000) i;
+SELECT done_by('SELECT count(*), sum(n) FROM odd WHERE n > 1');
+DO $$
+DECLARE
+	c int8;
+	total int8 := 0;
+BEGIN
+	FOR i IN 1 .. 300 LOOP
+		EXECUTE 'SELECT count(*) FROM odd WHERE n = 1' INTO c;
+		total := total + c;
+	END LOOP;
+	RAISE NOTICE '%', total;
+END $$;
+
 -- Off is off.
 SET gstore_fdw.enable_pushdown = off;
 SELECT done_by('SELECT sum(k) FROM p');
