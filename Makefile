@@ -51,6 +51,9 @@ PG_CPPFLAGS = -Isrc -Iinclude -Icuda -MMD -MP \
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wdeclaration-after-statement
 SHLIB_LINK = -lpthread -ldl
 
+# The engine's loops are written to be vectorised.
+$(filter src/exec/engine%,$(OBJS)): override CFLAGS += -O3
+
 EXTRA_CLEAN = $(SOURCES:.c=.d) build/clang build/unit build/cudasim build/gen
 
 # Bitcode for inlining into JIT code: nothing of ours is worth inlining.

@@ -19,6 +19,7 @@
 #define GSTORE_PROGRAM_H
 
 #include "ops_datetime.h"
+#include "ops_decimal.h"
 #include "ops_float.h"
 #include "ops_int.h"
 #include "ops_interval.h"
@@ -83,7 +84,7 @@ typedef struct GstoreRegister
 	uint8 type; /* GstoreType */
 	uint8 is_constant;
 	uint8 state; /* of a constant */
-	uint8 padding;
+	uint8 scale; /* of a DECIMAL */
 	uint32 value; /* of a constant: offset in the program; a text is its
 				   * length in 4 bytes, then the bytes */
 } GstoreRegister;

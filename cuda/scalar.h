@@ -86,6 +86,7 @@ typedef int64 gstore_int8;
 typedef float gstore_float4;
 typedef double gstore_float8;
 typedef GstoreNumeric gstore_numeric;
+typedef int64 gstore_decimal; /* times a power of ten that the register knows */
 typedef GstoreText gstore_text;
 typedef int32 gstore_date;		/* days since 2000-01-01 */
 typedef int64 gstore_timestamp; /* microseconds since then; also of a day */
@@ -103,6 +104,7 @@ typedef uint32 gstore_oid;
 	TYPE(FLOAT4, float4) \
 	TYPE(FLOAT8, float8) \
 	TYPE(NUMERIC, numeric) \
+	TYPE(DECIMAL, decimal) \
 	TYPE(TEXT, text) \
 	TYPE(DATE, date) \
 	TYPE(TIMESTAMP, timestamp) \

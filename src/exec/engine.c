@@ -19,6 +19,9 @@
 /* Rows a thread takes at a time: a millisecond of work or so. */
 #define MORSEL_ROWS (16 * GSTORE_VECTOR_ROWS)
 
+/* One row in so many has to be left for a conjunct to be evaluated for all. */
+#define MASKED_SHARE 8
+
 typedef struct Task
 {
 	const GstoreEngineInput *input;
@@ -36,6 +39,7 @@ typedef struct Worker
 	GstoreGroups *groups;
 	uint16 selections[2][GSTORE_VECTOR_ROWS];
 	uint16 marked[GSTORE_VECTOR_ROWS];
+	uint8 mask[GSTORE_VECTOR_ROWS]; /* 1: passes all conjuncts so far */
 } Worker;
 
 struct GstoreEngine
@@ -96,52 +100,149 @@ visible_rows(const GstoreEngineInput *input, uint64 first, int *n,
 	return selection;
 }
 
+/* Positions of the bytes of a mask that are 1. */
+static int
+select_rows(const uint8 *mask, int n, uint16 *selection)
+{
+	int found = 0;
+
+	for (int i = 0; i < n; i += 8)
+	{
+		uint64 word;
+
+		/* masks have room for a whole vector, and are 0 behind n */
+		memcpy(&word, mask + i, sizeof(word));
+		for (; word != 0; word &= word - 1)
+			selection[found++] = (uint16) (i + __builtin_ctzll(word) / 8);
+	}
+	return found;
+}
+
+/*
+ * Is it cheap to evaluate a conjunct for rows that do not matter any more?  Its
+ * operators then work on vectors as they lie, not through a selection.
+ */
+static bool
+is_cheap(const GstoreMachine *machine, int from, int to)
+{
+	const GstoreInstruction *instruction =
+		GSTORE_PROGRAM_PART(machine->program, GstoreInstruction, instructions);
+	const GstoreRegister *registers =
+		GSTORE_PROGRAM_PART(machine->program, GstoreRegister, registers);
+
+	for (int i = from; i < to; i++)
+	{
+		int type = registers[instruction[i].result].type;
+
+		if (type == GSTORE_TYPE_NUMERIC || type == GSTORE_TYPE_TEXT ||
+			type == GSTORE_TYPE_SPAN || type == GSTORE_TYPE_UUID ||
+			(type == GSTORE_TYPE_DECIMAL &&
+			 instruction[i].opcode == GSTORE_OP_LOAD &&
+			 machine->input->columns[instruction[i].a].encoding ==
+				 GSTORE_ENCODING_PGSTROM_VARLENA))
+			return false;
+	}
+	return true;
+}
+
+/* Clear the rows of a mask that do not pass; returns how many are left.  Those
+ * whose condition ended in an error are cleared too, and marked. */
+static int
+narrow_mask(Worker *worker, const GstoreVector *result, int n, int *nmarked)
+{
+	const gstore_logic *restrict values = result->values;
+	uint8 *restrict mask = worker->mask;
+	int left = 0;
+
+	if (result->clean)
+		for (int i = 0; i < n; i++)
+			mask[i] &= values[i];
+	else
+		for (int i = 0; i < n; i++)
+		{
+			if (mask[i] && result->states[i] > GSTORE_STATE_NULL)
+				worker->marked[(*nmarked)++] = (uint16) i;
+			mask[i] &= (result->states[i] == GSTORE_STATE_VALUE) & values[i];
+		}
+	for (int i = 0; i < n; i++)
+		left += mask[i];
+	return left;
+}
+
+/* The same for a selection. */
+static int
+narrow_selection(Worker *worker, const GstoreVector *result,
+				 const uint16 *selection, int n, uint16 *to, int *nmarked)
+{
+	const gstore_logic *values = result->values;
+	int found = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int at = selection ? selection[i] : i;
+		uint8 state = result->clean ? GSTORE_STATE_VALUE : result->states[at];
+
+		if (unlikely(state > GSTORE_STATE_NULL))
+			worker->marked[(*nmarked)++] = (uint16) at;
+		to[found] = (uint16) at;
+		found += (state == GSTORE_STATE_VALUE) & (values[at] != 0);
+	}
+	return found;
+}
+
 /*
  * Run the conjuncts: the rows that pass all, in *selection (NULL: all of the
- * first n), and those whose condition ended in an error in marked.
+ * first n), and those whose condition ended in an error in marked.  As long as
+ * many rows pass, cheap conjuncts only clear bytes of a mask.
  */
 static int
 run_filter(Worker *worker, const uint16 **selection, int *n)
 {
-	const GstoreProgram *program = worker->machine.program;
+	GstoreMachine *machine = &worker->machine;
 	const GstoreConjunct *conjuncts =
-		GSTORE_PROGRAM_PART(program, GstoreConjunct, conjuncts);
+		GSTORE_PROGRAM_PART(machine->program, GstoreConjunct, conjuncts);
+	int rows = *n;
+	bool masked = false;
 	int nmarked = 0;
 	int from = 0;
 
-	for (int c = 0; c<program->nconjuncts && * n> 0; c++)
+	for (int c = 0; c < machine->program->nconjuncts && *n > 0; c++)
 	{
-		GstoreVector *result = &worker->machine.registers[conjuncts[c].result];
+		const GstoreVector *result = &machine->registers[conjuncts[c].result];
+		bool dense = *selection == NULL && *n >= rows / MASKED_SHARE &&
+					 is_cheap(machine, from, conjuncts[c].end);
 		uint16 *to = worker->selections[*selection == worker->selections[0]];
-		const gstore_logic *values;
-		int found = 0;
 
-		gstore_machine_run(&worker->machine, from, conjuncts[c].end,
-						   *selection, *n);
-		from = conjuncts[c].end;
-		values = result->values;
-		if (result->clean)
-			for (int i = 0; i < *n; i++)
-			{
-				int at = *selection ? (*selection)[i] : i;
-
-				to[found] = (uint16) at;
-				found += values[at] != 0;
-			}
-		else
-			for (int i = 0; i < *n; i++)
-			{
-				int at = *selection ? (*selection)[i] : i;
-
-				if (result->states[at] > GSTORE_STATE_NULL)
-					worker->marked[nmarked++] = (uint16) at;
-				else if (result->states[at] == GSTORE_STATE_VALUE &&
-						 values[at])
-					to[found++] = (uint16) at;
-			}
-		if (found < *n)
+		if (masked && !dense)
+		{
+			select_rows(worker->mask, rows, to);
 			*selection = to;
-		*n = found;
+			masked = false;
+			to = worker->selections[*selection == worker->selections[0]];
+		}
+		gstore_machine_run(machine, from, conjuncts[c].end, *selection,
+						   *selection == NULL ? rows : *n);
+		from = conjuncts[c].end;
+		if (dense)
+		{
+			if (!masked)
+			{
+				memset(worker->mask, 0, sizeof(worker->mask));
+				memset(worker->mask, 1, rows);
+			}
+			masked = true;
+			*n = narrow_mask(worker, result, rows, &nmarked);
+			continue;
+		}
+		*n = narrow_selection(worker, result, *selection, *n, to, &nmarked);
+		*selection = to;
+	}
+	if (masked && *n < rows)
+	{
+		uint16 *to = worker->selections[0];
+
+		select_rows(worker->mask, rows, to);
+		*selection = to;
 	}
 	return nmarked;
 }
@@ -438,10 +539,13 @@ gstore_engine_aggregate(GstoreEngine *engine, const GstoreEngineInput *input)
 	return run_round(engine);
 }
 
-/* A sum that became infinite of finite values has overflowed. */
+/* What is known of all states of an aggregate; and a sum that became infinite
+ * of finite values has overflowed. */
 static void
-check_sums(GstoreEngine *engine, GstoreAggregateState *states)
+finish_states(GstoreEngine *engine, GstoreAggregateState *states)
 {
+	const GstoreRegister *registers =
+		GSTORE_PROGRAM_PART(engine->program, GstoreRegister, registers);
 	const GstoreProgramAggregate *aggregates =
 		GSTORE_PROGRAM_PART(engine->program, GstoreProgramAggregate,
 							aggregates);
@@ -453,6 +557,8 @@ check_sums(GstoreEngine *engine, GstoreAggregateState *states)
 		bool sums = aggregates[i].kind == GSTORE_AGGREGATE_SUM ||
 					aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS;
 
+		if (aggregates[i].type == GSTORE_TYPE_DECIMAL)
+			states[i].scale = registers[aggregates[i].argument].scale;
 		if (real && sums && !states[i].infinite &&
 			gstore_infinite_float8(states[i].value.real.sum))
 			states[i].state = GSTORE_STATE_OVERFLOW;
@@ -488,7 +594,7 @@ gstore_engine_finish(GstoreEngine *engine)
 	if (status != GSTORE_ENGINE_OK)
 		fail(engine, status, 0);
 	for (uint64 i = 0; gstore_groups_get(groups, i, &keys, &states); i++)
-		check_sums(engine, states);
+		finish_states(engine, states);
 	return (GstoreEngineStatus) atomic_load(&engine->failed);
 }
 

@@ -60,7 +60,6 @@ typedef struct GstoreAggregateState
 			double sum;
 			double deviations; /* squared, from the mean: MOMENTS */
 		} real;
-		GstoreNumeric numeric_alignment;
 	} value;
 	int64 count;	/* rows that went in */
 	int32 scale;	/* of a numeric */

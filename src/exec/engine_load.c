@@ -121,6 +121,34 @@ load_validity(GstoreVector *vector, const GstoreColumnView *view,
 	vector->clean = seen == 0;
 }
 
+/* The same for all rows: the column is absent, or not what the program was
+ * compiled for. */
+static void
+load_state(GstoreVector *vector, uint8 state)
+{
+	memset(vector->states, state, GSTORE_VECTOR_ROWS);
+	vector->values = vector->own;
+	vector->clean = false;
+}
+
+/* ---- which rows ---- */
+
+/*
+ * Of fixed length: is it faster to load all rows up to the last selected one?
+ * Memory is read in lines and ahead, so one row in sixteen costs as much.
+ */
+static inline bool
+is_dense(const uint16 *selection, int n)
+{
+	return selection == NULL || n >= GSTORE_VECTOR_ROWS / 16;
+}
+
+static inline int
+dense_rows(const uint16 *selection, int n)
+{
+	return selection == NULL ? n : selection[n - 1] + 1;
+}
+
 /* ---- values of fixed length ---- */
 
 /* A value of fixed size, as bytes: images may be anywhere, but compilers make
@@ -227,46 +255,132 @@ load_decimals(GstoreVector *vector, const GstoreColumnView *view,
 	vector->clean = seen == 0;
 }
 
-/* What Arrow counts from 1970, or lays out differently.  Unsigned: what a
- * foreign program wrote may be anything. */
+/* Is it not zero: 128 bits are no value of up to the digits that limit is the
+ * power of ten of. */
+static inline uint64
+small_decimal_odd(uint64 low, uint64 high, uint64 limit)
+{
+	return (high ^ (0 - (low >> 63))) |
+		   (((low + (limit - 1)) | (limit - 1 - low)) >> 63);
+}
+
+/* The low halves; returns not zero if some value is odd. */
+static inline uint64
+load_low_halves(uint64 *restrict to, const uint64 *words, uint64 limit,
+				const uint16 *selection, int n)
+{
+	uint64 odd = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int at = selection ? selection[i] : i;
+
+		to[at] = words[2 * at];
+		odd |= small_decimal_odd(words[2 * at], words[2 * at + 1], limit);
+	}
+	return odd;
+}
+
+/*
+ * The same for a column of up to 18 digits, as 64 bits.  All values at once
+ * first; where one is NULL or does not fit, one by one.
+ */
+static void
+load_small_decimals(GstoreVector *vector, const GstoreColumnView *view,
+					uint64 first, int scale, const uint16 *selection, int n)
+{
+	const uint64 *words =
+		(const uint64 *) (view->values + first * sizeof(GstoreInt128));
+	uint64 limit = (uint64) gstore_power_of_ten(Min(view->precision, 18));
+	uint64 odd;
+	uint8 seen = 0;
+
+	vector->values = vector->own;
+	if (view->stride != sizeof(GstoreInt128) || view->scale != scale ||
+		view->precision > GSTORE_SMALL_DECIMAL_DIGITS ||
+		(uintptr_t) words % sizeof(uint64) != 0)
+	{
+		load_state(vector, GSTORE_STATE_BEYOND);
+		return;
+	}
+	if (is_dense(selection, n))
+		odd = load_low_halves(vector->own, words, limit, NULL,
+							  dense_rows(selection, n));
+	else
+		odd = load_low_halves(vector->own, words, limit, selection, n);
+	vector->clean = odd == 0 && view->validity == NULL;
+	if (vector->clean)
+		return;
+	for (int i = 0; i < n; i++)
+	{
+		int at = selection ? selection[i] : i;
+		uint8 state = row_is_null(view, first + at);
+
+		if (state == GSTORE_STATE_VALUE &&
+			small_decimal_odd(words[2 * at], words[2 * at + 1], limit))
+			state = GSTORE_STATE_CORRUPT;
+		vector->states[at] = state;
+		seen |= state;
+	}
+	vector->clean = seen == 0;
+}
+
+/* Days and instants that count from 1970.  Unsigned: what a foreign program
+ * wrote may be anything. */
+#define LOAD_SHIFTED(ctype, epoch) \
+	do \
+	{ \
+		ctype *restrict to = vector->own; \
+		const uint8 *source = view->values + first * sizeof(ctype); \
+		ctype value; \
+\
+		if (is_dense(selection, n)) \
+			for (int at = 0, end = dense_rows(selection, n); at < end; at++) \
+			{ \
+				memcpy(&value, source + (size_t) at * sizeof(ctype), \
+					   sizeof(ctype)); \
+				to[at] = value - (ctype) (epoch); \
+			} \
+		else \
+			for (int i = 0; i < n; i++) \
+			{ \
+				memcpy(&value, \
+					   source + (size_t) selection[i] * sizeof(ctype), \
+					   sizeof(ctype)); \
+				to[selection[i]] = value - (ctype) (epoch); \
+			} \
+	} while (0)
+
+static void
+load_intervals(GstoreVector *vector, const GstoreColumnView *view,
+			   uint64 first, const uint16 *selection, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		int at = selection ? selection[i] : i;
+		GstoreSpan *to = (GstoreSpan *) vector->own + at;
+		GstoreArrowInterval value;
+
+		memcpy(&value, view->values + (first + at) * sizeof(value),
+			   sizeof(value));
+		to->microseconds = value.nanoseconds / 1000;
+		to->days = value.days;
+		to->months = value.months;
+	}
+}
+
+/* What Arrow counts from 1970, or lays out differently. */
 static void
 load_arrow_fixed(GstoreVector *vector, const GstoreColumnView *view,
 				 uint64 first, const uint16 *selection, int n)
 {
-	const uint8 *source = view->values + first * view->stride;
-
 	vector->values = vector->own;
-	for (int i = 0; i < n; i++)
-	{
-		int at = selection ? selection[i] : i;
-		const uint8 *from = source + (uint64) at * view->stride;
-
-		if (view->arrow_kind == GSTORE_ARROW_DATE)
-		{
-			uint32 days;
-
-			memcpy(&days, from, sizeof(days));
-			((uint32 *) vector->own)[at] = days - GSTORE_EPOCH_DAYS;
-		}
-		else if (view->arrow_kind == GSTORE_ARROW_INTERVAL)
-		{
-			GstoreSpan *to = (GstoreSpan *) vector->own + at;
-			GstoreArrowInterval value;
-
-			memcpy(&value, from, sizeof(value));
-			to->microseconds = value.nanoseconds / 1000;
-			to->days = value.days;
-			to->months = value.months;
-		}
-		else
-		{
-			uint64 instant;
-
-			memcpy(&instant, from, sizeof(instant));
-			((uint64 *) vector->own)[at] =
-				instant - (uint64) GSTORE_EPOCH_MICROSECONDS;
-		}
-	}
+	if (view->arrow_kind == GSTORE_ARROW_INTERVAL)
+		load_intervals(vector, view, first, selection, n);
+	else if (view->arrow_kind == GSTORE_ARROW_DATE)
+		LOAD_SHIFTED(uint32, GSTORE_EPOCH_DAYS);
+	else
+		LOAD_SHIFTED(uint64, GSTORE_EPOCH_MICROSECONDS);
 	load_validity(vector, view, first, selection, n);
 }
 
@@ -324,9 +438,10 @@ find_varlena(GstoreMachine *machine, const GstoreColumnView *view, uint64 row,
 
 static void
 load_varlena(GstoreMachine *machine, GstoreVector *vector,
-			 const GstoreColumnView *view, bool is_text,
+			 const GstoreColumnView *view, const GstoreRegister *reg,
 			 const uint16 *selection, int n)
 {
+	bool is_text = reg->type == GSTORE_TYPE_TEXT;
 	uint8 seen = 0;
 
 	vector->values = vector->own;
@@ -340,6 +455,9 @@ load_varlena(GstoreMachine *machine, GstoreVector *vector,
 
 		if (is_text)
 			((GstoreText *) vector->own)[at] = text;
+		else if (state == GSTORE_STATE_VALUE && reg->type == GSTORE_TYPE_DECIMAL)
+			state = gstore_decimal_decode((gstore_decimal *) vector->own + at,
+										  reg->scale, text.data, text.length);
 		else if (state == GSTORE_STATE_VALUE)
 			state = gstore_numeric_decode((GstoreNumeric *) vector->own + at,
 										  text.data, text.length);
@@ -400,16 +518,6 @@ load_arrow_text(GstoreVector *vector, const GstoreColumnView *view,
 
 /* ---- any column ---- */
 
-/* The same for all rows: the column is absent, or not what the program was
- * compiled for. */
-static void
-load_state(GstoreVector *vector, uint8 state)
-{
-	memset(vector->states, state, GSTORE_VECTOR_ROWS);
-	vector->values = vector->own;
-	vector->clean = false;
-}
-
 /* The type that values of a kind of encoding ARROW_FIXED are loaded as. */
 static int
 arrow_fixed_type(const GstoreColumnView *view)
@@ -437,21 +545,22 @@ gstore_machine_load(GstoreMachine *machine,
 {
 	GstoreVector *vector = &machine->registers[instruction->result];
 	const GstoreColumnView *view = &machine->input->columns[instruction->a];
-	GstoreType type =
-		GSTORE_PROGRAM_PART(machine->program, GstoreRegister,
-							registers)[instruction->result]
-			.type;
-	bool is_varlena = type == GSTORE_TYPE_TEXT || type == GSTORE_TYPE_NUMERIC;
+	const GstoreRegister *reg =
+		&GSTORE_PROGRAM_PART(machine->program, GstoreRegister,
+							 registers)[instruction->result];
+	GstoreType type = (GstoreType) reg->type;
+	bool is_numeric = type == GSTORE_TYPE_NUMERIC || type == GSTORE_TYPE_DECIMAL;
 	uint64 first = machine->first;
 
 	if (view->encoding == GSTORE_ENCODING_ABSENT)
 		load_state(vector, GSTORE_STATE_NULL);
-	else if (view->encoding == GSTORE_ENCODING_FIXED && !is_varlena &&
+	else if (view->encoding == GSTORE_ENCODING_FIXED && !is_numeric &&
+			 type != GSTORE_TYPE_TEXT &&
 			 view->attlen == (int16) gstore_type_bytes(type))
 		load_fixed(vector, view, first, gstore_type_bytes(type), selection, n);
-	else if (view->encoding == GSTORE_ENCODING_PGSTROM_VARLENA && is_varlena)
-		load_varlena(machine, vector, view, type == GSTORE_TYPE_TEXT,
-					 selection, n);
+	else if (view->encoding == GSTORE_ENCODING_PGSTROM_VARLENA &&
+			 (is_numeric || type == GSTORE_TYPE_TEXT))
+		load_varlena(machine, vector, view, reg, selection, n);
 	else if (view->encoding == GSTORE_ENCODING_ARROW_BITS &&
 			 type == GSTORE_TYPE_BOOL)
 		load_bits(vector, view, first, selection, n);
@@ -459,9 +568,12 @@ gstore_machine_load(GstoreMachine *machine,
 			 view->arrow_kind == GSTORE_ARROW_TEXT && type == GSTORE_TYPE_TEXT)
 		load_arrow_text(vector, view, first, selection, n);
 	else if (view->encoding == GSTORE_ENCODING_ARROW_FIXED &&
-			 arrow_fixed_type(view) == (int) type)
+			 arrow_fixed_type(view) ==
+				 (int) (is_numeric ? GSTORE_TYPE_NUMERIC : type))
 	{
-		if (type == GSTORE_TYPE_NUMERIC)
+		if (type == GSTORE_TYPE_DECIMAL)
+			load_small_decimals(vector, view, first, reg->scale, selection, n);
+		else if (type == GSTORE_TYPE_NUMERIC)
 			load_decimals(vector, view, first, selection, n);
 		else
 			load_arrow_fixed(vector, view, first, selection, n);

@@ -268,6 +268,14 @@ gstore_program_operator(GstoreProgramBuilder *builder, GstoreOpcode opcode,
 }
 
 void
+gstore_program_set_scale(GstoreProgramBuilder *builder, uint16 reg,
+						 uint8 scale)
+{
+	if (!builder->failed)
+		((GstoreRegister *) builder->parts[REGISTERS].data)[reg].scale = scale;
+}
+
+void
 gstore_program_filter(GstoreProgramBuilder *builder, uint16 result)
 {
 	GstoreConjunct *conjunct = extend(builder, CONJUNCTS, sizeof(*conjunct));
@@ -289,21 +297,29 @@ gstore_program_key(GstoreProgramBuilder *builder, uint16 key)
 		*to = key;
 }
 
-void
+uint16
 gstore_program_aggregate(GstoreProgramBuilder *builder,
 						 GstoreAggregateKind kind, uint16 argument,
 						 uint16 filter)
 {
-	GstoreProgramAggregate *to = extend(builder, AGGREGATES, sizeof(*to));
+	const Part *part = &builder->parts[AGGREGATES];
+	GstoreProgramAggregate *to = (GstoreProgramAggregate *) part->data;
+	uint16 n = (uint16) (part->bytes / sizeof(*to));
 
 	builder->is_aggregate = true;
+	for (uint16 i = 0; i < n; i++)
+		if (to[i].kind == kind && to[i].argument == argument &&
+			to[i].filter == filter)
+			return i;
+	to = extend(builder, AGGREGATES, sizeof(*to));
 	if (to == NULL)
-		return;
+		return 0;
 	to->kind = (uint8) kind;
 	to->argument = argument;
 	to->filter = filter;
 	if (argument != GSTORE_NO_REGISTER)
 		to->type = (uint8) gstore_program_type(builder, argument);
+	return n;
 }
 
 GstoreProgram *
@@ -357,4 +373,16 @@ gstore_program_finish(GstoreProgramBuilder *builder)
 	for (int i = 0; i < program->nregisters; i++)
 		registers[i].value += offsets[CONSTANTS];
 	return program;
+}
+
+bool
+gstore_program_is_narrow(const GstoreProgram *program)
+{
+	const GstoreRegister *registers =
+		GSTORE_PROGRAM_PART(program, GstoreRegister, registers);
+
+	for (int i = 0; i < program->nregisters; i++)
+		if (registers[i].type == GSTORE_TYPE_DECIMAL)
+			return true;
+	return false;
 }

@@ -32,15 +32,22 @@ extern uint16 gstore_program_operator(GstoreProgramBuilder *builder,
 									  uint16 c);
 extern GstoreType gstore_program_type(const GstoreProgramBuilder *builder,
 									  uint16 reg);
+/* The scale of a register that is a DECIMAL. */
+extern void gstore_program_set_scale(GstoreProgramBuilder *builder, uint16 reg,
+									 uint8 scale);
 /* All since the last conjunct, or the start, decides on rows by this. */
 extern void gstore_program_filter(GstoreProgramBuilder *builder,
 								  uint16 result);
 extern void gstore_program_key(GstoreProgramBuilder *builder, uint16 key);
-extern void gstore_program_aggregate(GstoreProgramBuilder *builder,
-									 GstoreAggregateKind kind,
-									 uint16 argument, uint16 filter);
+/* What is accumulated: the number of its state, new or not. */
+extern uint16 gstore_program_aggregate(GstoreProgramBuilder *builder,
+									   GstoreAggregateKind kind,
+									   uint16 argument, uint16 filter);
 /* The program, one block of the allocator's; NULL when it failed. */
 extern GstoreProgram *gstore_program_finish(GstoreProgramBuilder *builder);
+
+/* Does a program compute with DECIMALs? */
+extern bool gstore_program_is_narrow(const GstoreProgram *program);
 
 /* Argument types of an operator, -1 for an operand it has not; of strict ones
  * only. */

@@ -49,12 +49,19 @@ extern int gstore_function_opcode(Oid function, Oid collation, bool *swapped);
 /* The same as supports, but it may be a constant: an argument, a key. */
 extern bool gstore_program_supports_value(Expr *expr, Index varno);
 
-/* A program that filters by quals, groups by keys, and accumulates what a list
- * of Aggrefs wants; all of them supported.  NULL: it would be too long. */
+/*
+ * A program that filters by quals, groups by keys, and accumulates what a list
+ * of Aggrefs wants; all of them supported.  states[i] is the number of the
+ * state that the i-th one's result is made of.  narrow: numerics of known scale
+ * are computed in 64 bits, which may end in GSTORE_STATE_BEYOND where 128 would
+ * do.  NULL: it would be too long.
+ */
 extern GstoreProgram *gstore_program_compile_aggregate(List *quals, List *keys,
 													   List *aggrefs,
 													   Index varno,
-													   PlanState *parent);
+													   PlanState *parent,
+													   bool narrow,
+													   uint16 *states);
 
 /* ---- aggregates.c ---- */
 

@@ -23,6 +23,7 @@ typedef struct AggregateState
 	ForeignScanState *scan; /* in the outer plan */
 	int nkeys;
 	List *exprs;				  /* keys, then Aggrefs, of the node's rows */
+	uint16 *states;				  /* by Aggref: the number of its state */
 	MemoryContext context;		  /* of the program, its engine and the groups */
 	GstoreEngine *engine;		  /* NULL before the first row, and where it is not
 							* needed */
@@ -57,10 +58,11 @@ gstore_aggregate_begin(ForeignScanState *node, int eflags)
 	foreach(cell, plan->fdw_scan_tlist)
 		state->exprs = lappend(state->exprs,
 							   lfirst_node(TargetEntry, cell)->expr);
+	state->states = palloc0((list_length(state->exprs) + 1) * sizeof(uint16));
 }
 
 static GstoreProgram *
-compile_program(AggregateState *state)
+compile_program(AggregateState *state, bool narrow)
 {
 	ForeignScan *plan = (ForeignScan *) state->scan->ss.ps.plan;
 	List *keys = list_copy_head(state->exprs, state->nkeys);
@@ -68,7 +70,8 @@ compile_program(AggregateState *state)
 
 	return gstore_program_compile_aggregate(plan->fdw_recheck_quals, keys,
 											aggrefs, plan->scan.scanrelid,
-											&state->scan->ss.ps);
+											&state->scan->ss.ps, narrow,
+											state->states);
 }
 
 /* Is the number of rows all that is asked for? */
@@ -100,25 +103,19 @@ count_rows(AggregateState *state)
 
 	state->counts = palloc0(Max(1, n) * sizeof(GstoreAggregateState));
 	for (int i = 0; i < n; i++)
+	{
 		state->counts[i].count = gstore_scan_rows(state->scan);
+		state->states[i] = (uint16) i;
+	}
 }
 
-/* Let the engine have all rows; false: it cannot. */
-static bool
-aggregate_rows(AggregateState *state)
+/* Let the engine have all rows, or as many as it takes until it fails. */
+static GstoreEngineStatus
+run_program(AggregateState *state, const GstoreProgram *program)
 {
-	GstoreProgram *program;
 	GstoreScanInput input;
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 
-	if (only_counts(state))
-	{
-		count_rows(state);
-		return true;
-	}
-	program = compile_program(state);
-	if (program == NULL)
-		return false;
 	state->threads = gstore_exec_threads();
 	state->engine = gstore_exec_engine(program, get_hash_memory_limit());
 	gstore_scan_open(state->scan, program, &input);
@@ -131,7 +128,36 @@ aggregate_rows(AggregateState *state)
 		status = gstore_engine_finish(state->engine);
 	if (status == GSTORE_ENGINE_CANCELLED || status == GSTORE_ENGINE_OUT_OF_MEMORY)
 		gstore_exec_check(state->engine, status, input.relname);
-	return status == GSTORE_ENGINE_OK;
+	return status;
+}
+
+/* Aggregate; false: the engine cannot.  Numerics are computed in 64 bits first,
+ * and in 128 where that was not enough. */
+static bool
+aggregate_rows(AggregateState *state)
+{
+	if (only_counts(state))
+	{
+		count_rows(state);
+		return true;
+	}
+	for (int wide = 0; wide <= 1; wide++)
+	{
+		GstoreProgram *program = compile_program(state, !wide);
+		GstoreEngineStatus status;
+
+		if (program == NULL)
+			return false;
+		status = run_program(state, program);
+		if (status == GSTORE_ENGINE_OK)
+			return true;
+		if (status != GSTORE_ENGINE_STATE || !gstore_program_is_narrow(program) ||
+			gstore_engine_error_state(state->engine) != GSTORE_STATE_BEYOND)
+			return false;
+		MemoryContextReset(state->context);
+		state->engine = NULL;
+	}
+	return false;
 }
 
 /* The scan below hears of changed parameters, as it would if the nodes between
@@ -201,7 +227,7 @@ store_group(AggregateState *state, const GstoreGroupKey *keys,
 		else
 			slot->tts_values[i] =
 				gstore_aggregate_result((Aggref *) expr,
-										&states[i - state->nkeys],
+										&states[state->states[i - state->nkeys]],
 										&slot->tts_isnull[i]);
 		i++;
 	}
