@@ -83,8 +83,8 @@ typedef struct GstoreRegister
 {
 	uint8 type; /* GstoreType */
 	uint8 is_constant;
-	uint8 state; /* of a constant */
-	uint8 scale; /* of a DECIMAL */
+	uint8 state;  /* of a constant */
+	uint8 scale;  /* of a DECIMAL */
 	uint32 value; /* of a constant: offset in the program; a text is its
 				   * length in 4 bytes, then the bytes */
 } GstoreRegister;

@@ -101,8 +101,8 @@ compile_logic(GstoreCompiler *compiler, BoolExpr *expr, GstoreOperand *to)
 		if (!gstore_compile_node(compiler, lfirst(cell), &next) ||
 			next.type != GSTORE_TYPE_BOOL ||
 			!gstore_emit(compiler,
-				  expr->boolop == AND_EXPR ? GSTORE_OP_AND : GSTORE_OP_OR, *to,
-				  next, gstore_no_operand, to))
+						 expr->boolop == AND_EXPR ? GSTORE_OP_AND : GSTORE_OP_OR, *to,
+						 next, gstore_no_operand, to))
 			return false;
 	}
 	return true;
@@ -214,7 +214,7 @@ compile_equality(GstoreCompiler *compiler, OpExpr *expr, bool is_nullif, GstoreO
 	if (is_nullif)
 		return gstore_emit(compiler, GSTORE_OP_NULLIF, equal, as_given[0], gstore_no_operand, to);
 	if (!gstore_emit(compiler, GSTORE_OP_DISTINCT, equal, as_given[0], as_given[1],
-			  to))
+					 to))
 		return false;
 	return true;
 }
@@ -250,7 +250,7 @@ compile_extreme(GstoreCompiler *compiler, MinMaxExpr *expr, GstoreOperand *to)
 		if (!gstore_compile_node(compiler, lfirst(cell), &next) ||
 			!gstore_unify(compiler, &next, to) ||
 			!gstore_emit(compiler, (GstoreOpcode) less[to->type], least ? next : *to,
-				  least ? *to : next, gstore_no_operand, &is_less) ||
+						 least ? *to : next, gstore_no_operand, &is_less) ||
 			!gstore_emit(compiler, GSTORE_OP_CHOOSE, is_less, next, *to, to))
 			return false;
 	}
@@ -290,12 +290,12 @@ gstore_compile_node(GstoreCompiler *compiler, Node *node, GstoreOperand *to)
 		case T_OpExpr:
 			set_opfuncid((OpExpr *) node);
 			return gstore_compile_call(compiler, ((OpExpr *) node)->opfuncid,
-									((OpExpr *) node)->inputcollid,
-									((OpExpr *) node)->args, to);
+									   ((OpExpr *) node)->inputcollid,
+									   ((OpExpr *) node)->args, to);
 		case T_FuncExpr:
 			return gstore_compile_call(compiler, ((FuncExpr *) node)->funcid,
-									((FuncExpr *) node)->inputcollid,
-									((FuncExpr *) node)->args, to);
+									   ((FuncExpr *) node)->inputcollid,
+									   ((FuncExpr *) node)->args, to);
 		case T_DistinctExpr:
 			set_opfuncid((OpExpr *) node);
 			return compile_equality(compiler, (OpExpr *) node, false, to);
@@ -311,12 +311,12 @@ gstore_compile_node(GstoreCompiler *compiler, Node *node, GstoreOperand *to)
 		case T_NullTest:
 			return !((NullTest *) node)->argisrow &&
 				   gstore_compile_node(compiler, (Node *) ((NullTest *) node)->arg,
-						   &operand) &&
+									   &operand) &&
 				   gstore_emit(compiler,
-						((NullTest *) node)->nulltesttype == IS_NULL
-							? GSTORE_OP_IS_NULL
-							: GSTORE_OP_IS_NOT_NULL,
-						operand, gstore_no_operand, gstore_no_operand, to);
+							   ((NullTest *) node)->nulltesttype == IS_NULL
+								   ? GSTORE_OP_IS_NULL
+								   : GSTORE_OP_IS_NOT_NULL,
+							   operand, gstore_no_operand, gstore_no_operand, to);
 		case T_CaseExpr:
 			return compile_case(compiler, (CaseExpr *) node, to);
 		case T_CoalesceExpr:
@@ -473,4 +473,3 @@ gstore_program_attnum(const GstoreProgram *program, int column)
 							   columns)[column]
 		.attnum;
 }
-

@@ -136,7 +136,7 @@ compile_field(GstoreCompiler *compiler, Oid function, List *args, GstoreOperand 
 	}
 	return fine && gstore_compile_node(compiler, lsecond(args), &operands[0]) &&
 		   gstore_add_constant(compiler, GSTORE_TYPE_INT4, Int32GetDatum(field),
-						false, &operands[1]) &&
+							   false, &operands[1]) &&
 		   gstore_apply(compiler, opcode, false, operands, 2, to);
 }
 
@@ -158,9 +158,9 @@ compile_substring(GstoreCompiler *compiler, List *args, GstoreOperand *to)
 
 		if (!gstore_compile_node(compiler, lthird(args), &bounds[1]) ||
 			!gstore_apply(compiler, GSTORE_OP_TEXT_PIECE_END, false, bounds, 2,
-				   &cut[1]) ||
+						  &cut[1]) ||
 			!gstore_apply(compiler, GSTORE_OP_TEXT_UTF8_UPTO, false, cut, 2,
-				   &text_and[0]))
+						  &text_and[0]))
 			return false;
 	}
 	return gstore_apply(compiler, GSTORE_OP_TEXT_UTF8_FROM, false, text_and, 2, to);
@@ -168,7 +168,7 @@ compile_substring(GstoreCompiler *compiler, List *args, GstoreOperand *to)
 
 bool
 gstore_compile_call(GstoreCompiler *compiler, Oid function, Oid collation, List *args,
-				 GstoreOperand *to)
+					GstoreOperand *to)
 {
 	GstoreOperand operands[2] = {{.type = GSTORE_TYPE_BOOL}, {.type = GSTORE_TYPE_BOOL}};
 	bool swapped = false;

@@ -184,7 +184,7 @@ gstore_compile_list(GstoreCompiler *compiler, ScalarArrayOpExpr *expr, GstoreOpe
 		return compile_search(compiler, search, expr->useOr, value, type,
 							  values, nulls, n, to);
 	if (!gstore_add_constant(compiler, GSTORE_TYPE_BOOL, BoolGetDatum(!expr->useOr),
-					  false, to))
+							 false, to))
 		return false;
 	for (int i = 0; i < n; i++)
 	{
@@ -194,7 +194,7 @@ gstore_compile_list(GstoreCompiler *compiler, ScalarArrayOpExpr *expr, GstoreOpe
 		if (!gstore_add_constant(compiler, type, values[i], nulls[i], &operands[1]) ||
 			!gstore_apply(compiler, opcode, false, operands, 2, &equal) ||
 			!gstore_emit(compiler, expr->useOr ? GSTORE_OP_OR : GSTORE_OP_AND, *to,
-				  equal, gstore_no_operand, to))
+						 equal, gstore_no_operand, to))
 			return false;
 	}
 	return true;

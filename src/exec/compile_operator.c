@@ -84,7 +84,7 @@ set_scale(GstoreCompiler *compiler, const GstoreOperand *operand)
 
 bool
 gstore_emit(GstoreCompiler *compiler, GstoreOpcode opcode, GstoreOperand a, GstoreOperand b, GstoreOperand c,
-	 GstoreOperand *to)
+			GstoreOperand *to)
 {
 	if (++compiler->emitted > MAX_EMITTED)
 		return false;
@@ -362,13 +362,13 @@ widen(GstoreCompiler *compiler, GstoreOperand *operand, int type)
 	for (size_t i = 0; i < lengthof(casts); i++)
 		if (casts[i].from == operand->type && (int) casts[i].to == type)
 			return gstore_emit(compiler, casts[i].opcode, *operand, gstore_no_operand, gstore_no_operand,
-						operand);
+							   operand);
 	return false;
 }
 
 bool
 gstore_apply(GstoreCompiler *compiler, int opcode, bool swapped, GstoreOperand *operands,
-	  int noperands, GstoreOperand *to)
+			 int noperands, GstoreOperand *to)
 {
 	if (swapped)
 	{
@@ -390,15 +390,14 @@ gstore_apply(GstoreCompiler *compiler, int opcode, bool swapped, GstoreOperand *
 			return false;
 	}
 	return gstore_emit(compiler, (GstoreOpcode) opcode, operands[0],
-				noperands > 1 ? operands[1] : gstore_no_operand, gstore_no_operand, to);
+					   noperands > 1 ? operands[1] : gstore_no_operand, gstore_no_operand, to);
 }
-
 
 /* ---- leaves ---- */
 
 bool
 gstore_add_constant(GstoreCompiler *compiler, GstoreType type, Datum value, bool isnull,
-			 GstoreOperand *to)
+					GstoreOperand *to)
 {
 	union
 	{

@@ -147,7 +147,7 @@ is_cheap(const GstoreMachine *machine, int from, int to)
 
 /* Clear the rows of a mask that do not pass; returns how many are left.  Those
  * whose condition ended in an error are cleared too, and marked. */
-static int
+GSTORE_VECTORISED static int
 narrow_mask(Worker *worker, const GstoreVector *result, int n, int *nmarked)
 {
 	const gstore_logic *restrict values = result->values;
@@ -203,10 +203,11 @@ run_filter(Worker *worker, const uint16 **selection, int *n)
 		GSTORE_PROGRAM_PART(machine->program, GstoreConjunct, conjuncts);
 	int rows = *n;
 	bool masked = false;
+	bool prefetched = false;
 	int nmarked = 0;
 	int from = 0;
 
-	for (int c = 0; c < machine->program->nconjuncts && *n > 0; c++)
+	for (int c = 0; c<machine->program->nconjuncts && * n> 0; c++)
 	{
 		const GstoreVector *result = &machine->registers[conjuncts[c].result];
 		bool dense = *selection == NULL && *n >= rows / MASKED_SHARE &&
@@ -219,6 +220,11 @@ run_filter(Worker *worker, const uint16 **selection, int *n)
 			*selection = to;
 			masked = false;
 			to = worker->selections[*selection == worker->selections[0]];
+		}
+		if (*selection != NULL && *n < GSTORE_SPARSE_ROWS && !prefetched)
+		{
+			gstore_machine_prefetch(machine, from, *selection, *n);
+			prefetched = true;
 		}
 		gstore_machine_run(machine, from, conjuncts[c].end, *selection,
 						   *selection == NULL ? rows : *n);

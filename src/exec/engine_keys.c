@@ -21,7 +21,7 @@
 typedef struct DirectKey
 {
 	bool has_base;
-	int64 base;	   /* value of code 1; 0 is NULL */
+	int64 base; /* value of code 1; 0 is NULL */
 	uint32 ncodes;
 	uint32 stride;
 } DirectKey;
@@ -119,8 +119,7 @@ row_key(const GstoreGroups *groups, const GstoreMachine *machine, int key,
 		to->meta = GSTORE_KEY_NULL;
 		return GSTORE_STATE_VALUE;
 	}
-	return state ? state : make_key(to, &groups->registers[reg],
-									vector->values, at);
+	return state ? state : make_key(to, &groups->registers[reg], vector->values, at);
 }
 
 /* ---- by hash ---- */
@@ -364,7 +363,8 @@ gstore_groups_number(GstoreGroups *groups, const GstoreMachine *machine,
 		if (number == 0)
 		{
 			number = find_row(groups, machine, selection ? selection[i] : i,
-							  &status, error) + 1;
+							  &status, error) +
+					 1;
 			if (status != GSTORE_ENGINE_OK)
 				return status;
 			if (code == NO_CODE)

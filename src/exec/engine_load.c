@@ -140,7 +140,7 @@ load_state(GstoreVector *vector, uint8 state)
 static inline bool
 is_dense(const uint16 *selection, int n)
 {
-	return selection == NULL || n >= GSTORE_VECTOR_ROWS / 16;
+	return selection == NULL || n >= GSTORE_SPARSE_ROWS;
 }
 
 static inline int
@@ -264,16 +264,30 @@ small_decimal_odd(uint64 low, uint64 high, uint64 limit)
 		   (((low + (limit - 1)) | (limit - 1 - low)) >> 63);
 }
 
-/* The low halves; returns not zero if some value is odd. */
-static inline uint64
-load_low_halves(uint64 *restrict to, const uint64 *words, uint64 limit,
-				const uint16 *selection, int n)
+/* The low halves of all rows; returns not zero if some value is odd. */
+GSTORE_VECTORISED static uint64
+load_low_halves(uint64 *restrict to, const uint64 *words, uint64 limit, int n)
 {
 	uint64 odd = 0;
 
 	for (int i = 0; i < n; i++)
 	{
-		int at = selection ? selection[i] : i;
+		to[i] = words[2 * i];
+		odd |= small_decimal_odd(words[2 * i], words[2 * i + 1], limit);
+	}
+	return odd;
+}
+
+/* The same of few rows. */
+static uint64
+fetch_low_halves(uint64 *to, const uint64 *words, uint64 limit,
+				 const uint16 *selection, int n)
+{
+	uint64 odd = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int at = selection[i];
 
 		to[at] = words[2 * at];
 		odd |= small_decimal_odd(words[2 * at], words[2 * at + 1], limit);
@@ -304,10 +318,10 @@ load_small_decimals(GstoreVector *vector, const GstoreColumnView *view,
 		return;
 	}
 	if (is_dense(selection, n))
-		odd = load_low_halves(vector->own, words, limit, NULL,
+		odd = load_low_halves(vector->own, words, limit,
 							  dense_rows(selection, n));
 	else
-		odd = load_low_halves(vector->own, words, limit, selection, n);
+		odd = fetch_low_halves(vector->own, words, limit, selection, n);
 	vector->clean = odd == 0 && view->validity == NULL;
 	if (vector->clean)
 		return;
@@ -580,4 +594,32 @@ gstore_machine_load(GstoreMachine *machine,
 	}
 	else
 		load_state(vector, GSTORE_STATE_BEYOND);
+}
+
+void
+gstore_machine_prefetch(const GstoreMachine *machine, int from,
+						const uint16 *selection, int n)
+{
+	const GstoreInstruction *instruction =
+		GSTORE_PROGRAM_PART(machine->program, GstoreInstruction, instructions);
+
+	for (int i = from; i < machine->program->ninstructions; i++)
+	{
+		const GstoreColumnView *view =
+			&machine->input->columns[instruction[i].a];
+		uint32 bytes;
+
+		if (instruction[i].opcode != GSTORE_OP_LOAD)
+			continue;
+		if (view->encoding == GSTORE_ENCODING_PGSTROM_VARLENA)
+			bytes = sizeof(uint32);
+		else if (view->encoding == GSTORE_ENCODING_FIXED ||
+				 view->encoding == GSTORE_ENCODING_ARROW_FIXED)
+			bytes = view->stride;
+		else
+			continue;
+		for (int j = 0; j < n; j++)
+			__builtin_prefetch(view->values +
+							   (machine->first + selection[j]) * bytes);
+	}
 }

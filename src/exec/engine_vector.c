@@ -39,9 +39,9 @@ typedef void (*OperatorLoop)(GstoreVector *r, const GstoreVector *a,
 #define STATE_AT(vector) ((vector)->clean ? 0 : (vector)->states[at])
 
 #define GSTORE_OP1(NAME, function, result, atype) \
-	static void loop_##NAME(GstoreVector *r, const GstoreVector *a, \
-							const GstoreVector *b, const uint16 *selection, \
-							int n) \
+	GSTORE_VECTORISED static void loop_##NAME(GstoreVector *r, const GstoreVector *a, \
+											  const GstoreVector *b, const uint16 *selection, \
+											  int n) \
 	{ \
 		gstore_##result *restrict to = r->own; \
 		const gstore_##atype *av = a->values; \
@@ -64,9 +64,9 @@ typedef void (*OperatorLoop)(GstoreVector *r, const GstoreVector *a,
 		r->clean = seen == 0; \
 	}
 #define GSTORE_OP2(NAME, function, result, atype, btype) \
-	static void loop_##NAME(GstoreVector *r, const GstoreVector *a, \
-							const GstoreVector *b, const uint16 *selection, \
-							int n) \
+	GSTORE_VECTORISED static void loop_##NAME(GstoreVector *r, const GstoreVector *a, \
+											  const GstoreVector *b, const uint16 *selection, \
+											  int n) \
 	{ \
 		gstore_##result *restrict to = r->own; \
 		const gstore_##atype *av = a->values; \

@@ -11,6 +11,24 @@
 
 #include "exec/engine.h"
 
+/*
+ * Memory is read in lines and ahead: loading all rows of a vector costs no more
+ * than this many of them.
+ */
+#define GSTORE_SPARSE_ROWS (GSTORE_VECTOR_ROWS / 16)
+
+/*
+ * A function whose loops pay to be compiled twice: for any x86-64, and for those
+ * with AVX2 (nearly all since 2013), chosen when the library is loaded.  Not
+ * with sanitizers, which are not there yet at that time.
+ */
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && \
+	!defined(__SANITIZE_THREAD__) && !defined(__clang__)
+#define GSTORE_VECTORISED __attribute__((target_clones("avx2", "default")))
+#else
+#define GSTORE_VECTORISED
+#endif
+
 typedef struct GstoreVector
 {
 	void *values;  /* [GSTORE_VECTOR_ROWS], own or a column's memory */
@@ -45,6 +63,10 @@ extern void gstore_machine_run(GstoreMachine *machine, int from, int to,
 extern void gstore_machine_load(GstoreMachine *machine,
 								const GstoreInstruction *instruction,
 								const uint16 *selection, int n);
+/* Few rows are left: what instructions from this one on will load of them is
+ * fetched from memory all at once. */
+extern void gstore_machine_prefetch(const GstoreMachine *machine, int from,
+									const uint16 *selection, int n);
 extern void gstore_machine_forget(GstoreMachine *machine);
 extern void gstore_machine_free_plain(GstoreMachine *machine);
 
