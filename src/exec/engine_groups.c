@@ -22,29 +22,30 @@ struct GstoreTextBlock
 	uint8 data[];
 };
 
-static void *
-take_memory(GstoreGroups *groups, uint64 bytes, GstoreEngineStatus *status)
-{
-	void *memory;
+/* Groups from which on they are beyond the caches. */
+#define PREFETCH_GROUPS 8192
+#define PREFETCH_AHEAD 16
 
+/* Count bytes that are about to be taken; false: they would pass the limit. */
+static bool
+count_memory(GstoreGroups *groups, uint64 bytes, GstoreEngineStatus *status)
+{
 	if (groups->memory_limit > 0 &&
-		groups->memory + bytes > groups->memory_limit)
+		groups->memory + groups->ngroups * groups->record_bytes + bytes >
+			groups->memory_limit)
 	{
 		*status = GSTORE_ENGINE_LIMIT;
-		return NULL;
+		return false;
 	}
-	memory = calloc(1, bytes);
-	if (memory == NULL)
-		*status = GSTORE_ENGINE_OUT_OF_MEMORY;
-	else
-		groups->memory += bytes;
-	return memory;
+	groups->memory += bytes;
+	return true;
 }
 
 GstoreGroups *
 gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
 {
 	GstoreGroups *groups = calloc(1, sizeof(*groups));
+	uint64 most;
 
 	if (groups == NULL)
 		return NULL;
@@ -58,11 +59,22 @@ gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
 	groups->record_bytes = (uint32) Max(16, program->nkeys * sizeof(GstoreGroupKey) +
 												program->naggregates *
 													sizeof(GstoreAggregateState));
+	for (int i = 0; i < program->nkeys; i++)
+		groups->has_texts |=
+			groups->registers[groups->key_registers[i]].type == GSTORE_TYPE_TEXT;
+	most = (uint64) groups->record_bytes *
+		   (program->nkeys == 0 ? 1 : GSTORE_NO_GROUP);
+	if (memory_limit > 0)
+		most = Min(most, memory_limit + groups->record_bytes);
 	groups->mask = 1023;
-	groups->slots = calloc(groups->mask + 1, sizeof(uint64));
 	groups->keys = malloc(Max(1, program->nkeys) * sizeof(GstoreGroupKey) *
 						  GSTORE_VECTOR_ROWS);
-	if (groups->slots == NULL || groups->keys == NULL)
+	if (groups->keys == NULL ||
+		!gstore_space_reserve(&groups->records, most) ||
+		!gstore_space_reserve(&groups->slots,
+							  (groups->mask + 1) * sizeof(uint64)) ||
+		!gstore_space_grow(&groups->slots,
+						   (groups->mask + 1) * sizeof(uint64)))
 	{
 		gstore_groups_destroy(groups);
 		return NULL;
@@ -76,8 +88,6 @@ gstore_groups_destroy(GstoreGroups *groups)
 {
 	if (groups == NULL)
 		return;
-	for (uint64 i = 0; i * GSTORE_BLOCK_RECORDS < groups->ngroups; i++)
-		free(groups->blocks[i]);
 	while (groups->texts != NULL)
 	{
 		GstoreTextBlock *next = groups->texts->next;
@@ -85,8 +95,8 @@ gstore_groups_destroy(GstoreGroups *groups)
 		free(groups->texts);
 		groups->texts = next;
 	}
-	free(groups->blocks);
-	free(groups->slots);
+	gstore_space_release(&groups->records);
+	gstore_space_release(&groups->slots);
 	free(groups->keys);
 	gstore_direct_keys_destroy(groups->direct);
 	free(groups);
@@ -94,18 +104,34 @@ gstore_groups_destroy(GstoreGroups *groups)
 
 /* ---- finding groups ---- */
 
+static inline uint64 *
+slots_of(const GstoreGroups *groups)
+{
+	return (uint64 *) groups->slots.data;
+}
+
 static bool
 grow_slots(GstoreGroups *groups, GstoreEngineStatus *status)
 {
 	uint64 mask = groups->mask * 2 + 1;
-	uint64 *slots = take_memory(groups, (mask + 1) * sizeof(uint64), status);
+	uint64 bytes = (mask + 1) * sizeof(uint64);
+	GstoreSpace space;
+	uint64 *slots;
 
-	if (slots == NULL)
+	if (!count_memory(groups, bytes, status))
 		return false;
+	if (!gstore_space_reserve(&space, bytes) ||
+		!gstore_space_grow(&space, bytes))
+	{
+		gstore_space_release(&space);
+		*status = GSTORE_ENGINE_OUT_OF_MEMORY;
+		return false;
+	}
+	slots = (uint64 *) space.data;
 	/* The slot keeps 32 bits of hash: enough to place it again. */
 	for (uint64 i = 0; i <= groups->mask; i++)
 	{
-		uint64 slot = groups->slots[i];
+		uint64 slot = slots_of(groups)[i];
 		uint64 at = (slot >> 32) & mask;
 
 		if (slot == 0)
@@ -114,55 +140,57 @@ grow_slots(GstoreGroups *groups, GstoreEngineStatus *status)
 			at = (at + 1) & mask;
 		slots[at] = slot;
 	}
-	groups->memory -= (groups->mask + 1) * sizeof(uint64);
-	free(groups->slots);
-	groups->slots = slots;
+	groups->memory -= bytes / 2;
+	gstore_space_release(&groups->slots);
+	groups->slots = space;
 	groups->mask = mask;
 	return true;
+}
+
+void
+gstore_groups_prefetch(const GstoreGroups *groups, const uint64 *hashes,
+					   int n)
+{
+	const uint64 *slots = slots_of(groups);
+
+	if (groups->ngroups < PREFETCH_GROUPS)
+		return;
+	/* The slots first, then the records that these name. */
+	for (int i = 0; i < n + PREFETCH_AHEAD; i++)
+	{
+		if (i < n)
+			__builtin_prefetch(&slots[hashes[i] & UINT32_MAX & groups->mask]);
+		if (i >= PREFETCH_AHEAD)
+		{
+			uint64 hash = hashes[i - PREFETCH_AHEAD] & UINT32_MAX;
+			uint64 slot = slots[hash & groups->mask];
+
+			if (slot != 0)
+				for (uint32 at = 0; at < groups->record_bytes; at += 64)
+					__builtin_prefetch(gstore_group_record(groups,
+														   (uint32) slot - 1) +
+									   at);
+		}
+	}
 }
 
 uint32
 gstore_group_new(GstoreGroups *groups, GstoreEngineStatus *status)
 {
-	uint64 block = groups->ngroups / GSTORE_BLOCK_RECORDS;
-
-	if (groups->ngroups >= GSTORE_NO_GROUP)
+	if (groups->ngroups >= GSTORE_NO_GROUP ||
+		!count_memory(groups, groups->record_bytes, status))
 	{
 		*status = GSTORE_ENGINE_LIMIT;
 		return GSTORE_NO_GROUP;
 	}
-	if (groups->ngroups % GSTORE_BLOCK_RECORDS == 0)
+	groups->memory -= groups->record_bytes;
+	if (!gstore_space_grow(&groups->records,
+						   (groups->ngroups + 1) * groups->record_bytes))
 	{
-		if (block >= groups->blocks_room)
-		{
-			uint64 room = Max(64, groups->blocks_room * 2);
-			uint8 **blocks = realloc(groups->blocks, room * sizeof(uint8 *));
-
-			if (blocks == NULL)
-			{
-				*status = GSTORE_ENGINE_OUT_OF_MEMORY;
-				return GSTORE_NO_GROUP;
-			}
-			groups->blocks = blocks;
-			groups->blocks_room = room;
-		}
-		groups->blocks[block] = take_memory(groups,
-											(uint64) GSTORE_BLOCK_RECORDS *
-												groups->record_bytes,
-											status);
-		if (groups->blocks[block] == NULL)
-			return GSTORE_NO_GROUP;
+		*status = GSTORE_ENGINE_OUT_OF_MEMORY;
+		return GSTORE_NO_GROUP;
 	}
 	return (uint32) groups->ngroups++;
-}
-
-/* Take back a new group to which no slot leads. */
-static void
-forget_group(GstoreGroups *groups)
-{
-	groups->ngroups--;
-	if (groups->ngroups % GSTORE_BLOCK_RECORDS == 0)
-		free(groups->blocks[groups->ngroups / GSTORE_BLOCK_RECORDS]);
 }
 
 /* A copy of a long text that lives as long as the groups. */
@@ -177,9 +205,15 @@ keep_text(GstoreGroups *groups, const uint8 *data, uint64 length,
 	{
 		uint64 room = Max(TEXT_BLOCK_BYTES, length);
 
-		block = take_memory(groups, sizeof(GstoreTextBlock) + room, status);
-		if (block == NULL)
+		if (!count_memory(groups, sizeof(GstoreTextBlock) + room, status))
 			return NULL;
+		block = malloc(sizeof(GstoreTextBlock) + room);
+		if (block == NULL)
+		{
+			*status = GSTORE_ENGINE_OUT_OF_MEMORY;
+			return NULL;
+		}
+		block->used = 0;
 		block->room = room;
 		block->next = groups->texts;
 		groups->texts = block;
@@ -198,8 +232,8 @@ is_long_text(const GstoreGroups *groups, int key, const GstoreGroupKey *value)
 }
 
 bool
-gstore_group_is(const GstoreGroups *groups, uint32 number,
-				const GstoreGroupKey *keys, uint64 stride)
+gstore_group_has_texts(const GstoreGroups *groups, uint32 number,
+					   const GstoreGroupKey *keys, uint64 stride)
 {
 	const GstoreGroupKey *own =
 		(const GstoreGroupKey *) gstore_group_record(groups, number);
@@ -279,7 +313,7 @@ gstore_group_find(GstoreGroups *groups, const GstoreGroupKey *keys,
 	uint64 slot;
 	uint32 number;
 
-	while ((slot = groups->slots[at]) != 0)
+	while ((slot = slots_of(groups)[at]) != 0)
 	{
 		number = (uint32) slot - 1;
 		if (slot >> 32 == tag && gstore_group_is(groups, number, keys, stride))
@@ -291,7 +325,7 @@ gstore_group_find(GstoreGroups *groups, const GstoreGroupKey *keys,
 		if (!grow_slots(groups, status))
 			return GSTORE_NO_GROUP;
 		at = tag & groups->mask;
-		while (groups->slots[at] != 0)
+		while (slots_of(groups)[at] != 0)
 			at = (at + 1) & groups->mask;
 	}
 	number = gstore_group_new(groups, status);
@@ -299,10 +333,11 @@ gstore_group_find(GstoreGroups *groups, const GstoreGroupKey *keys,
 		return GSTORE_NO_GROUP;
 	if (!keep_keys(groups, number, keys, stride, status))
 	{
-		forget_group(groups);
+		/* no slot leads to it: as if it were not there */
+		groups->ngroups--;
 		return GSTORE_NO_GROUP;
 	}
-	groups->slots[at] = (tag << 32) | groups->ngroups;
+	slots_of(groups)[at] = (tag << 32) | groups->ngroups;
 	return number;
 }
 
@@ -323,26 +358,35 @@ gstore_groups_add(GstoreGroups *groups, const GstoreMachine *machine,
 										: GSTORE_ENGINE_STATE;
 }
 
-GstoreEngineStatus
-gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
-					uint64 memory_limit)
+/* Up to a vector of groups of another table into this one. */
+static GstoreEngineStatus
+merge_some(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
+		   int n)
 {
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 
-	groups->memory_limit = memory_limit;
-	for (uint64 i = 0; i < other->ngroups; i++)
+	for (int i = 0; i < n; i++)
 	{
-		uint8 *from = gstore_group_record(other, i);
+		const GstoreGroupKey *keys =
+			(const GstoreGroupKey *) gstore_group_record(other, first + i);
+
+		groups->hashes[i] = 0;
+		for (int k = 0; k < groups->program->nkeys; k++)
+			groups->hashes[i] = gstore_group_hash(groups, k, &keys[k],
+												  groups->hashes[i]);
+	}
+	for (int i = 0; i < n; i++)
+	{
+		uint8 *from = gstore_group_record(other, first + i);
 		GstoreAggregateState *states;
 		uint32 number = 0;
-		uint64 hash = 0;
 
-		for (int k = 0; k < groups->program->nkeys; k++)
-			hash = gstore_group_hash(groups, k, (GstoreGroupKey *) from + k,
-									 hash);
+		if (i % GSTORE_PREFETCH_ROWS == 0)
+			gstore_groups_prefetch(groups, &groups->hashes[i],
+								   Min(n - i, GSTORE_PREFETCH_ROWS));
 		if (groups->program->nkeys > 0)
 			number = gstore_group_find(groups, (GstoreGroupKey *) from, 1,
-									   hash, &status);
+									   groups->hashes[i], &status);
 		else if (groups->ngroups == 0)
 			number = gstore_group_new(groups, &status);
 		if (number == GSTORE_NO_GROUP)
@@ -352,6 +396,24 @@ gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
 		for (int j = 0; j < groups->program->naggregates; j++)
 			gstore_aggregate_merge(&groups->aggregates[j], &states[j],
 								   gstore_group_states(other, from) + j);
+	}
+	return GSTORE_ENGINE_OK;
+}
+
+GstoreEngineStatus
+gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
+					uint64 memory_limit)
+{
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+
+	groups->memory_limit = memory_limit;
+	for (uint64 first = 0; first < other->ngroups; first += GSTORE_VECTOR_ROWS)
+	{
+		int n = (int) Min(other->ngroups - first, GSTORE_VECTOR_ROWS);
+
+		status = merge_some(groups, other, first, n);
+		if (status != GSTORE_ENGINE_OK)
+			return status;
 	}
 	return GSTORE_ENGINE_OK;
 }

@@ -2,8 +2,8 @@
  * engine_groups.h
  *	  Inside the engine: a thread's groups.
  *
- * A group is a record of keys and aggregate states; records are numbered from 0
- * and lie in blocks that never move.
+ * A group is a record of keys and aggregate states; records are numbered from 0,
+ * lie one after the other, and never move.
  *
  *	 engine_groups		the records, the hash table that finds them, merging
  *	 engine_keys		rows of a vector to numbers of groups
@@ -12,9 +12,9 @@
 #ifndef GSTORE_ENGINE_GROUPS_H
 #define GSTORE_ENGINE_GROUPS_H
 
+#include "exec/engine_memory.h"
 #include "exec/engine_vector.h"
 
-#define GSTORE_BLOCK_RECORDS 1024
 #define GSTORE_NO_GROUP UINT32_MAX
 
 typedef struct GstoreTextBlock GstoreTextBlock;
@@ -27,12 +27,12 @@ struct GstoreGroups
 	const uint16 *key_registers;
 	const GstoreRegister *registers;
 	uint64 memory_limit;
-	uint64 memory;
+	uint64 memory; /* of slots and texts; records are counted by themselves */
 	uint64 ngroups;
 	uint32 record_bytes;
-	uint8 **blocks;
-	uint64 blocks_room;
-	uint64 *slots; /* low half of the hash, and record number + 1 */
+	bool has_texts; /* among the keys */
+	GstoreSpace records;
+	GstoreSpace slots; /* uint64: low half of the hash, and number + 1 */
 	uint64 mask;
 	GstoreTextBlock *texts;
 	GstoreDirectKeys *direct; /* NULL: keys are hashed */
@@ -45,8 +45,7 @@ struct GstoreGroups
 static inline uint8 *
 gstore_group_record(const GstoreGroups *groups, uint64 number)
 {
-	return groups->blocks[number / GSTORE_BLOCK_RECORDS] +
-		   (number % GSTORE_BLOCK_RECORDS) * groups->record_bytes;
+	return groups->records.data + number * groups->record_bytes;
 }
 
 static inline GstoreAggregateState *
@@ -66,11 +65,31 @@ extern uint32 gstore_group_new(GstoreGroups *groups,
 extern uint32 gstore_group_find(GstoreGroups *groups,
 								const GstoreGroupKey *keys, uint64 stride,
 								uint64 hash, GstoreEngineStatus *status);
-extern bool gstore_group_is(const GstoreGroups *groups, uint32 number,
-							const GstoreGroupKey *keys, uint64 stride);
+/* Are these the keys of the group?  Some of them are texts. */
+extern bool gstore_group_has_texts(const GstoreGroups *groups, uint32 number,
+								   const GstoreGroupKey *keys, uint64 stride);
+/* Bring the slots and records of a batch of hashes closer. */
+#define GSTORE_PREFETCH_ROWS 128
+extern void gstore_groups_prefetch(const GstoreGroups *groups,
+								   const uint64 *hashes, int n);
 /* The hash of the first keys, and one more. */
 extern uint64 gstore_group_hash(const GstoreGroups *groups, int key,
 								const GstoreGroupKey *value, uint64 hash);
+
+static inline bool
+gstore_group_is(const GstoreGroups *groups, uint32 number,
+				const GstoreGroupKey *keys, uint64 stride)
+{
+	const GstoreGroupKey *own =
+		(const GstoreGroupKey *) gstore_group_record(groups, number);
+	uint64 differing = 0;
+
+	if (groups->has_texts)
+		return gstore_group_has_texts(groups, number, keys, stride);
+	for (int i = 0; i < groups->program->nkeys; i++, keys += stride)
+		differing |= (own[i].meta ^ keys->meta) | (own[i].word ^ keys->word);
+	return differing == 0;
+}
 
 /* ---- engine_keys.c ---- */
 

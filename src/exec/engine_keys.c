@@ -14,9 +14,6 @@
 /* Codes of all keys together, at most. */
 #define MAX_CODES ((uint64) 1 << 18)
 #define NO_CODE UINT32_MAX
-/* Groups from which on the hash table is beyond the caches. */
-#define PREFETCH_GROUPS 8192
-#define PREFETCH_ROWS 16
 
 typedef struct DirectKey
 {
@@ -144,28 +141,6 @@ find_row(GstoreGroups *groups, const GstoreMachine *machine, int at,
 	return gstore_group_find(groups, groups->keys, 1, hash, status);
 }
 
-/* Bring what the rows will look at closer: first the slots, then the records
- * that these name. */
-static void
-prefetch(const GstoreGroups *groups, int n)
-{
-	for (int i = 0; i < n + PREFETCH_ROWS; i++)
-	{
-		if (i < n)
-			__builtin_prefetch(&groups->slots[groups->hashes[i] & UINT32_MAX &
-											  groups->mask]);
-		if (i >= PREFETCH_ROWS)
-		{
-			uint64 hash = groups->hashes[i - PREFETCH_ROWS] & UINT32_MAX;
-			uint64 slot = groups->slots[hash & groups->mask];
-
-			if (slot >> 32 == hash && slot != 0)
-				__builtin_prefetch(gstore_group_record(groups,
-													   (uint32) slot - 1));
-		}
-	}
-}
-
 static GstoreEngineStatus
 number_by_hash(GstoreGroups *groups, const GstoreMachine *machine,
 			   const uint16 *selection, int n, uint8 *error)
@@ -188,12 +163,13 @@ number_by_hash(GstoreGroups *groups, const GstoreMachine *machine,
 												  groups->hashes[i]);
 		}
 	}
-	if (groups->ngroups > PREFETCH_GROUPS)
-		prefetch(groups, n);
 	for (int i = 0; i < n; i++)
 	{
 		const GstoreGroupKey *keys = groups->keys + i;
 
+		if (i % GSTORE_PREFETCH_ROWS == 0)
+			gstore_groups_prefetch(groups, &groups->hashes[i],
+								   Min(n - i, GSTORE_PREFETCH_ROWS));
 		/* often the same as the row before */
 		if (number == GSTORE_NO_GROUP ||
 			groups->hashes[i] != groups->hashes[i - 1] ||

@@ -1,0 +1,62 @@
+/*
+ * engine_memory.c
+ *	  Memory of tables that may become large; see engine_memory.h.
+ *
+ * Includes no PostgreSQL header.
+ */
+#include <string.h>
+#include <sys/mman.h>
+
+#include "exec/engine_memory.h"
+
+#define HUGE_PAGE ((uint64) 2 << 20)
+/* The first bytes that may be touched. */
+#define FIRST_BYTES ((uint64) 64 << 10)
+
+bool
+gstore_space_reserve(GstoreSpace *space, uint64 limit)
+{
+	/* Without access, the kernel does not count it as promised memory. */
+	uint64 bytes = GSTORE_ALIGN(Max(limit, FIRST_BYTES), HUGE_PAGE);
+	void *data = mmap(NULL, bytes + HUGE_PAGE, PROT_NONE,
+					  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64 before;
+
+	memset(space, 0, sizeof(*space));
+	if (data == MAP_FAILED)
+		return false;
+	before = GSTORE_ALIGN((uintptr_t) data, HUGE_PAGE) - (uintptr_t) data;
+	space->data = (uint8 *) data + before;
+	space->reserved = bytes;
+	if (before > 0)
+		munmap(data, before);
+	if (before < HUGE_PAGE)
+		munmap(space->data + bytes, HUGE_PAGE - before);
+	/* only a wish */
+	(void) madvise(space->data, bytes, MADV_HUGEPAGE);
+	return true;
+}
+
+bool
+gstore_space_grow(GstoreSpace *space, uint64 bytes)
+{
+	uint64 room;
+
+	if (bytes <= space->bytes)
+		return true;
+	room = Max(GSTORE_ALIGN(bytes, FIRST_BYTES), space->bytes * 2);
+	room = Min(room, space->reserved);
+	if (room < bytes ||
+		mprotect(space->data, room, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	space->bytes = room;
+	return true;
+}
+
+void
+gstore_space_release(GstoreSpace *space)
+{
+	if (space->data != NULL)
+		munmap(space->data, space->reserved);
+	memset(space, 0, sizeof(*space));
+}
