@@ -1,0 +1,168 @@
+
+# Random aggregate queries over every type that the engine computes with, on
+# tables of both formats, beside heap twins: the same groups, or the same
+# SQLSTATE.  Sums of floats may differ by 1e-12 of their size.
+#
+# GSTORE_STATEMENTS  queries in all
+# GSTORE_SEED        which ones
+
+use strict;
+use warnings FATAL => 'all';
+
+use GstoreNode;
+use GstoreRandom;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $wanted = $ENV{GSTORE_STATEMENTS} // 3000;
+my $seed = $ENV{GSTORE_SEED} // 230924;
+my $node = new_node('aggregates', "gstore_fdw.chunk_size = '64kB'\n");
+
+note("GSTORE_SEED=$seed GSTORE_STATEMENTS=$wanted");
+srand($seed);
+
+# ---- queries ----
+
+my @integers = ('int2', 'int4', 'int8');
+my @decimals = ('numeric(20,4)', 'numeric(12,2)');
+
+# Of floats only the column itself: what is computed of it can cancel out, and
+# then nothing is left of the digits that two orders have in common.
+sub aggregate
+{
+	my @forms = (
+		sub { 'count(*)' },
+		sub { 'count(' . expression(pick(@names), 1) . ')' },
+		sub { pick('sum(', 'avg(') . expression(pick(@integers, @decimals), pick(0, 0, 1, 2)) . ')' },
+		sub {
+			pick('min(', 'max(')
+			  . expression(pick(@integers, @decimals, qw(float4 float8 date timestamp timestamptz time)), pick(0, 0, 1))
+			  . ')';
+		},
+		sub { pick('bool_and(', 'bool_or(', 'every(') . condition(1) . ')' },
+		sub { pick('bit_and(', 'bit_or(') . expression(pick(@integers), 0) . ')' },
+		sub { pick('avg(f4)', 'sum(f8)', 'avg(f8)') },
+		sub {
+			pick(qw(variance var_pop var_samp stddev stddev_pop stddev_samp)) . '(f8)';
+		},
+		sub {
+			pick('count', 'sum') . '(DISTINCT '
+			  . expression(pick(@integers, @decimals, 'date', 'text'), 0) . ')';
+		});
+	my $text = pick(@forms)->();
+
+	$text =~ s/^sum(\(DISTINCT.*(?:\bd\b|\bt\b|::date|::text))/count$1/;
+	$text .= ' FILTER (WHERE ' . condition(1) . ')' if rand() < 0.15;
+	return $text;
+}
+
+# SELECT list, WHERE and the rest; TABLE stands for the table.
+sub query
+{
+	my @keys = map {
+		rand() < 0.7 ? $types{ pick(@names) }[0] : expression(pick(@integers, qw(bool date text)), 1)
+	} 1 .. pick(0, 0, 1, 1, 1, 2, 3);
+	my @aggregates = map { aggregate() } 1 .. pick(1, 1, 2, 3, 5);
+	my @where;
+	my $text;
+
+	# what does not depend on a row is no key
+	@keys = grep { /\b(?:b|i2|i4|i8|f4|f8|n|m|d|tm|ts|tz|iv|t|u|o)\b(?!')/ } @keys;
+	push @where, 'id <= 300' if "@aggregates" =~ /\((?:f4|f8)\)/ || rand() < 0.6;
+	push @where, condition(2) if rand() < 0.5;
+	$text = 'SELECT json_build_array(' . join(', ', (map { "($_)" } @keys, @aggregates)) . ')::text FROM TABLE';
+	$text .= ' WHERE ' . join(' AND ', @where) if @where;
+	$text .= ' GROUP BY ' . join(', ', map { "($_)" } @keys) if @keys;
+	$text .= ' HAVING ' . pick('count(*) > 1', 'min(id) < 200', 'count(i4) % 2 = 0') if rand() < 0.15;
+	$text .= ' ORDER BY ' . join(', ', map { "($_)::text COLLATE \"C\"" } @keys) if @keys;
+	return $text;
+}
+
+sql($node, twins() . q{
+ALTER DATABASE postgres SET timezone = 'UTC';
+CREATE TABLE queries (id int, query text);
+CREATE FUNCTION answer(query text) RETURNS text[] LANGUAGE plpgsql AS $$
+DECLARE result text[];
+BEGIN
+	EXECUTE 'SELECT array_agg(r) FROM (' || query || ') q(r)' INTO result;
+	RETURN result;
+EXCEPTION WHEN OTHERS THEN
+	RETURN ARRAY[SQLSTATE];
+END $$;
+CREATE FUNCTION same_number(a text, b text) RETURNS bool LANGUAGE plpgsql AS $$
+BEGIN
+	RETURN abs(a::float8 - b::float8) <= 1e-12 * greatest(abs(a::float8), abs(b::float8), 1);
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$;
+CREATE FUNCTION same(a text[], b text[]) RETURNS bool LANGUAGE sql AS $$
+	SELECT a IS NOT DISTINCT FROM b OR (cardinality(a) = cardinality(b) AND a[1] LIKE '[%' AND b[1] LIKE '[%' AND NOT EXISTS (
+		SELECT FROM unnest(a, b) r(x, y),
+			ROWS FROM (json_array_elements_text(x::json), json_array_elements_text(y::json)) e(v, w)
+		WHERE v IS DISTINCT FROM w AND same_number(v, w) IS NOT TRUE)) $$;
+CREATE FUNCTION is_pushed(query text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE plan text := ''; line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, COSTS off, TIMING off) ' || query LOOP plan := plan || line || E'\n'; END LOOP;
+	RETURN plan ~ 'Left to PostgreSQL: false';
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$;
+CREATE FUNCTION differences(from_id int, to_id int, OUT id int, OUT place text, OUT mine text, OUT twins text, OUT query text)
+	RETURNS SETOF record LANGUAGE sql AS $$
+	SELECT q.id, f, left(m::text, 300), left(t::text, 300), q.query
+	FROM queries q, unnest('{pgstrom,arrow}'::text[]) f,
+		LATERAL (SELECT answer(replace(q.query, 'TABLE', f)) AS m OFFSET 0) x,
+		LATERAL (SELECT answer(replace(q.query, 'TABLE', 'heap_' || f)) AS t OFFSET 0) y
+	WHERE q.id BETWEEN from_id AND to_id AND NOT same(m, t) $$;
+});
+
+my @queries = map { "($_, \$e\$" . query() . "\$e\$)" } 1 .. $wanted;
+
+while (my @some = splice(@queries, 0, 500))
+{
+	sql($node, 'INSERT INTO queries VALUES ' . join(",\n", @some));
+}
+
+# Compare a share of the queries; before are statements of the same session.
+my $done = 0;
+
+sub compare
+{
+	my ($name, $share, $before) = @_;
+	my $to = $share ? $done + int($wanted * $share) : $wanted;
+	my $found = sql($node,
+		"$before\nSELECT * FROM differences($done + 1, $to) LIMIT 5;");
+
+	is($found, '', "$name: queries " . ($done + 1) . " to $to");
+	$done = $to;
+}
+
+compare('empty tables', 0.05, '');
+sql($node, fill($_, 1, 400)) foreach qw(pgstrom arrow);
+compare('as inserted', 0.45, '');
+sql($node, in_both('DELETE FROM TABLE WHERE id % 7 = 3'));
+compare('rows deleted', 0.2, '');
+
+my $other = $node->background_psql('postgres');
+$other->query_safe('BEGIN; DELETE FROM pgstrom WHERE id % 5 = 0; DELETE FROM arrow WHERE id < 50;');
+compare('another transaction is deleting', 0.1, '');
+$other->query_safe('ROLLBACK');
+$other->quit;
+compare('in a transaction that has changed rows', 0,
+	"BEGIN;\n"
+	  . join('', map { fill($_, 200, 230) } qw(pgstrom arrow))
+	  . in_both('DELETE FROM TABLE WHERE id % 11 = 5'));
+
+my ($pushed, $all, $failing) = split /\|/,
+  sql($node, q{SELECT count(*) FILTER (WHERE is_pushed(replace(query, 'TABLE', 'arrow'))), count(*),
+		count(*) FILTER (WHERE (answer(replace(query, 'TABLE', 'arrow')))[1] ~ '^[0-9A-Z]{5}$')
+	FROM queries WHERE id % 10 = 0});
+note("$pushed of $all queries computed by the engine, $failing fail");
+cmp_ok($pushed, '>', $all / 4, 'many queries are computed by the engine');
+is( sql($node, q{SELECT answer(replace(query, 'TABLE', 'arrow')) a, min(query) FROM queries
+	WHERE (answer(replace(query, 'TABLE', 'arrow')))[1] ~ '^(42|XX|58)...$' GROUP BY 1}),
+	'', 'no query is malformed');
+cmp_ok($failing, '<', $all / 2, 'most queries have an answer');
+
+done_testing();
