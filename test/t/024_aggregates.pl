@@ -1,7 +1,7 @@
 
 # Random aggregate queries over every type that the engine computes with, on
-# tables of both formats, beside heap twins: the same groups, or the same
-# SQLSTATE.  Sums of floats may differ by 1e-12 of their size.
+# tables of both formats, beside heap twins: the same groups, or an error of the
+# same class.  Sums of floats may differ by 1e-12 of their size.
 #
 # GSTORE_STATEMENTS  queries in all
 # GSTORE_SEED        which ones
@@ -56,11 +56,12 @@ sub aggregate
 	return $text;
 }
 
-# SELECT list, WHERE and the rest; TABLE stands for the table.
+# SELECT list, WHERE and the rest; TABLE stands for the table.  Intervals are no
+# keys: of two that are equal and look different, any may be shown.
 sub query
 {
 	my @keys = map {
-		rand() < 0.7 ? $types{ pick(@names) }[0] : expression(pick(@integers, qw(bool date text)), 1)
+		rand() < 0.7 ? $types{ pick(grep { $_ ne 'interval' } @names) }[0] : expression(pick(@integers, qw(bool date text)), 1)
 	} 1 .. pick(0, 0, 1, 1, 1, 2, 3);
 	my @aggregates = map { aggregate() } 1 .. pick(1, 1, 2, 3, 5);
 	my @where;
@@ -95,8 +96,9 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RETURN false;
 END $$;
+-- which of several errors is met first depends on the order of a plan
 CREATE FUNCTION same(a text[], b text[]) RETURNS bool LANGUAGE sql AS $$
-	SELECT a IS NOT DISTINCT FROM b OR (cardinality(a) = cardinality(b) AND a[1] LIKE '[%' AND b[1] LIKE '[%' AND NOT EXISTS (
+	SELECT a[1] ~ '^22...$' AND b[1] ~ '^22...$' OR a IS NOT DISTINCT FROM b OR (cardinality(a) = cardinality(b) AND a[1] LIKE '[%' AND b[1] LIKE '[%' AND NOT EXISTS (
 		SELECT FROM unnest(a, b) r(x, y),
 			ROWS FROM (json_array_elements_text(x::json), json_array_elements_text(y::json)) e(v, w)
 		WHERE v IS DISTINCT FROM w AND same_number(v, w) IS NOT TRUE)) $$;
