@@ -13,7 +13,7 @@
 #include "codec/codec.h"
 
 /* Rows of a block; the last one of an image has what is left. */
-#define GSTORE_BLOCK_ROWS 65536
+#define GSTORE_BLOCK_ROWS 16384
 
 /* How keys are made of a column's values, in the order of the type's btree
  * operators.  Values of one order are comparable across their types. */

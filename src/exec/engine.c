@@ -18,6 +18,8 @@
 
 /* Rows a thread takes at a time: a millisecond of work or so. */
 #define MORSEL_ROWS (16 * GSTORE_VECTOR_ROWS)
+/* Rows that are worth waking the other threads for. */
+#define SHARED_ROWS (4 * MORSEL_ROWS)
 
 /* One row in so many has to be left for a conjunct to be evaluated for all. */
 #define MASKED_SHARE 8
@@ -447,9 +449,9 @@ run_round(GstoreEngine *engine)
 	if (atomic_load(&engine->failed) != GSTORE_ENGINE_OK)
 		return (GstoreEngineStatus) atomic_load(&engine->failed);
 	atomic_store(&engine->next, 0);
-	if (engine->task.count > MORSEL_ROWS && !engine->started)
+	if (engine->task.count > SHARED_ROWS && !engine->started)
 		start_threads(engine);
-	if (engine->nthreads > 0 && engine->task.count > MORSEL_ROWS)
+	if (engine->nthreads > 0 && engine->task.count > SHARED_ROWS)
 	{
 		pthread_mutex_lock(&engine->lock);
 		engine->round++;
