@@ -101,7 +101,8 @@ typedef struct GstoreProgramAggregate
 	uint8 type;		 /* GstoreType of the argument */
 	uint16 argument; /* register, or GSTORE_NO_REGISTER for count(*) */
 	uint16 filter;	 /* register, or GSTORE_NO_REGISTER */
-	uint16 padding;
+	uint8 distinct;	 /* each value of a group once */
+	uint8 padding;
 } GstoreProgramAggregate;
 
 typedef struct GstoreProgram

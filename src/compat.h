@@ -92,8 +92,10 @@
 /* What is really grouped by: without redundant keys since 16. */
 #if PG_VERSION_NUM >= 160000
 #define gstore_group_clause(root) ((root)->processed_groupClause)
+#define gstore_distinct_clause(root) ((root)->processed_distinctClause)
 #else
 #define gstore_group_clause(root) ((root)->parse->groupClause)
+#define gstore_distinct_clause(root) ((root)->parse->distinctClause)
 #endif
 
 #endif

@@ -120,16 +120,36 @@ gstore_aggregate_kind(const Aggref *aggref)
 }
 
 bool
+gstore_aggregate_is_distinct(const Aggref *aggref)
+{
+	switch (find_entry(aggref->aggfnoid)->kind)
+	{
+		case GSTORE_AGGREGATE_COUNT:
+		case GSTORE_AGGREGATE_SUM:
+		case GSTORE_AGGREGATE_MOMENTS:
+			return aggref->aggdistinct != NIL;
+		default: /* the same value again changes nothing */
+			return false;
+	}
+}
+
+bool
 gstore_aggregate_supports(const Aggref *aggref, Index varno)
 {
 	Expr *argument;
 
 	if (find_entry(aggref->aggfnoid) == NULL ||
-		aggref->aggkind != AGGKIND_NORMAL || aggref->aggdistinct != NIL ||
-		aggref->aggorder != NIL || aggref->aggsplit != AGGSPLIT_SIMPLE ||
+		aggref->aggkind != AGGKIND_NORMAL || aggref->aggorder != NIL || aggref->aggsplit != AGGSPLIT_SIMPLE ||
 		aggref->agglevelsup != 0 || list_length(aggref->args) > 1)
 		return false;
 	argument = gstore_aggregate_argument(aggref);
+	if (gstore_aggregate_is_distinct(aggref) &&
+		!gstore_key_supports(argument,
+							 linitial_node(SortGroupClause,
+										   aggref->aggdistinct)
+								 ->eqop,
+							 varno))
+		return false;
 	return (argument == NULL ||
 			gstore_program_supports_value(argument, varno)) &&
 		   (aggref->aggfilter == NULL ||

@@ -412,7 +412,8 @@ compile_aggregate(GstoreCompiler *compiler, const Aggref *aggref,
 		!gstore_compile_node(compiler, (Node *) aggref->aggfilter, &filter))
 		return false;
 	*state = gstore_program_aggregate(compiler->builder, kind, value.reg,
-									  filter.reg);
+									  filter.reg,
+									  gstore_aggregate_is_distinct(aggref));
 	return true;
 }
 

@@ -599,6 +599,8 @@ gstore_engine_finish(GstoreEngine *engine)
 		status = gstore_groups_add(groups, &engine->workers[0].machine, NULL,
 								   0, &state);
 	}
+	if (status == GSTORE_ENGINE_OK)
+		status = gstore_groups_finish(groups);
 	if (status != GSTORE_ENGINE_OK)
 		fail(engine, status, 0);
 	for (uint64 i = 0; gstore_groups_get(groups, i, &keys, &states); i++)

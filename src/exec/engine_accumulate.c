@@ -410,17 +410,19 @@ uint8
 gstore_groups_accumulate(GstoreGroups *groups, const GstoreMachine *machine,
 						 const uint16 *selection, int n)
 {
-	const uint32 *numbers = groups->program->nkeys > 0 ? groups->numbers
-													   : NULL;
+	const uint32 *numbers = groups->nkeys > 0 ? groups->numbers
+											  : NULL;
 	bool few = groups->ngroups <= FEW_GROUPS;
 	VectorCounts counts;
 
 	if (few)
 		count_rows(groups, numbers, n, &counts);
-	for (int i = 0; i < groups->program->naggregates; i++)
+	for (int i = 0; i < groups->naggregates; i++)
 	{
 		uint8 state;
 
+		if (groups->aggregates[i].distinct)
+			continue;
 		if (few && add_vector(groups, machine, i, numbers, selection, n,
 							  &counts))
 			continue;
@@ -429,6 +431,32 @@ gstore_groups_accumulate(GstoreGroups *groups, const GstoreMachine *machine,
 			return state;
 	}
 	return GSTORE_STATE_VALUE;
+}
+
+void
+gstore_aggregate_value(const GstoreProgramAggregate *aggregate,
+					   GstoreAggregateState *state,
+					   const GstoreGroupKey *value)
+{
+	GstoreNumeric numeric = {0};
+	double real;
+
+	if (aggregate->kind == GSTORE_AGGREGATE_COUNT)
+		state->count++;
+	else if (aggregate->type == GSTORE_TYPE_FLOAT4 ||
+			 aggregate->type == GSTORE_TYPE_FLOAT8)
+	{
+		memcpy(&real, &value->word, sizeof(real));
+		add_real(state, aggregate->kind, real);
+	}
+	else if (aggregate->type == GSTORE_TYPE_NUMERIC)
+	{
+		numeric.value = (int64) value->word;
+		numeric.scale = (int32) value->meta;
+		add_numeric(state, aggregate->kind, &numeric);
+	}
+	else
+		add_integer(state, aggregate->kind, (int64) value->word);
 }
 
 /* ---- merging ---- */

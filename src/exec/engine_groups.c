@@ -42,34 +42,32 @@ count_memory(GstoreGroups *groups, uint64 bytes, GstoreEngineStatus *status)
 }
 
 GstoreGroups *
-gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
+gstore_groups_make(const GstoreProgram *program, const uint16 *keys, int nkeys,
+				   int naggregates, uint64 memory_limit)
 {
 	GstoreGroups *groups = calloc(1, sizeof(*groups));
 	uint64 most;
 
 	if (groups == NULL)
 		return NULL;
-	groups->program = program;
+	groups->nkeys = nkeys;
+	groups->naggregates = naggregates;
 	groups->aggregates = GSTORE_PROGRAM_PART(program, GstoreProgramAggregate,
 											 aggregates);
-	groups->key_registers = GSTORE_PROGRAM_PART(program, uint16, keys);
 	groups->registers = GSTORE_PROGRAM_PART(program, GstoreRegister,
 											registers);
 	groups->memory_limit = memory_limit;
-	groups->record_bytes = (uint32) Max(16, program->nkeys * sizeof(GstoreGroupKey) +
-												program->naggregates *
+	groups->record_bytes = (uint32) Max(16, nkeys * sizeof(GstoreGroupKey) +
+												naggregates *
 													sizeof(GstoreAggregateState));
-	for (int i = 0; i < program->nkeys; i++)
-		groups->has_texts |=
-			groups->registers[groups->key_registers[i]].type == GSTORE_TYPE_TEXT;
-	most = (uint64) groups->record_bytes *
-		   (program->nkeys == 0 ? 1 : GSTORE_NO_GROUP);
+	most = (uint64) groups->record_bytes * (nkeys == 0 ? 1 : GSTORE_NO_GROUP);
 	if (memory_limit > 0)
 		most = Min(most, memory_limit + groups->record_bytes);
 	groups->mask = 1023;
-	groups->keys = malloc(Max(1, program->nkeys) * sizeof(GstoreGroupKey) *
+	groups->key_registers = calloc(Max(1, nkeys), sizeof(uint16));
+	groups->keys = malloc(Max(1, nkeys) * sizeof(GstoreGroupKey) *
 						  GSTORE_VECTOR_ROWS);
-	if (groups->keys == NULL ||
+	if (groups->key_registers == NULL || groups->keys == NULL ||
 		!gstore_space_reserve(&groups->records, most) ||
 		!gstore_space_reserve(&groups->slots,
 							  (groups->mask + 1) * sizeof(uint64)) ||
@@ -79,7 +77,35 @@ gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
 		gstore_groups_destroy(groups);
 		return NULL;
 	}
+	for (int i = 0; i < nkeys; i++)
+	{
+		groups->key_registers[i] = keys[i];
+		groups->has_texts |= groups->registers[keys[i]].type == GSTORE_TYPE_TEXT;
+	}
 	groups->direct = gstore_direct_keys_create(groups);
+	return groups;
+}
+
+GstoreGroups *
+gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
+{
+	const GstoreProgramAggregate *aggregates =
+		GSTORE_PROGRAM_PART(program, GstoreProgramAggregate, aggregates);
+	int tables = 1;
+	GstoreGroups *groups;
+
+	for (int i = 0; i < program->naggregates; i++)
+		tables += aggregates[i].distinct;
+	groups = gstore_groups_make(program,
+								GSTORE_PROGRAM_PART(program, uint16, keys),
+								program->nkeys, program->naggregates,
+								memory_limit / tables);
+	if (groups != NULL && tables > 1 &&
+		!gstore_distinct_create(groups, program))
+	{
+		gstore_groups_destroy(groups);
+		return NULL;
+	}
 	return groups;
 }
 
@@ -98,6 +124,8 @@ gstore_groups_destroy(GstoreGroups *groups)
 	gstore_space_release(&groups->records);
 	gstore_space_release(&groups->slots);
 	free(groups->keys);
+	free(groups->key_registers);
+	gstore_distinct_destroy(groups);
 	gstore_direct_keys_destroy(groups->direct);
 	free(groups);
 }
@@ -238,7 +266,7 @@ gstore_group_has_texts(const GstoreGroups *groups, uint32 number,
 	const GstoreGroupKey *own =
 		(const GstoreGroupKey *) gstore_group_record(groups, number);
 
-	for (int i = 0; i < groups->program->nkeys; i++, keys += stride)
+	for (int i = 0; i < groups->nkeys; i++, keys += stride)
 	{
 		if (own[i].meta != keys->meta)
 			return false;
@@ -287,7 +315,7 @@ keep_keys(GstoreGroups *groups, uint32 number, const GstoreGroupKey *keys,
 	GstoreGroupKey *own =
 		(GstoreGroupKey *) gstore_group_record(groups, number);
 
-	for (int i = 0; i < groups->program->nkeys; i++)
+	for (int i = 0; i < groups->nkeys; i++)
 	{
 		own[i] = keys[i * stride];
 		if (is_long_text(groups, i, &own[i]))
@@ -347,10 +375,14 @@ gstore_groups_add(GstoreGroups *groups, const GstoreMachine *machine,
 {
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 
-	if (groups->program->nkeys > 0)
+	if (groups->nkeys > 0)
 		status = gstore_groups_number(groups, machine, selection, n, error);
 	else if (groups->ngroups == 0)
 		(void) gstore_group_new(groups, &status);
+	if (status != GSTORE_ENGINE_OK)
+		return status;
+	if (groups->sets != NULL)
+		status = gstore_distinct_add(groups, machine, selection, n, error);
 	if (status != GSTORE_ENGINE_OK)
 		return status;
 	*error = gstore_groups_accumulate(groups, machine, selection, n);
@@ -371,7 +403,7 @@ merge_some(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
 			(const GstoreGroupKey *) gstore_group_record(other, first + i);
 
 		groups->hashes[i] = 0;
-		for (int k = 0; k < groups->program->nkeys; k++)
+		for (int k = 0; k < groups->nkeys; k++)
 			groups->hashes[i] = gstore_group_hash(groups, k, &keys[k],
 												  groups->hashes[i]);
 	}
@@ -384,7 +416,7 @@ merge_some(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
 		if (i % GSTORE_PREFETCH_ROWS == 0)
 			gstore_groups_prefetch(groups, &groups->hashes[i],
 								   Min(n - i, GSTORE_PREFETCH_ROWS));
-		if (groups->program->nkeys > 0)
+		if (groups->nkeys > 0)
 			number = gstore_group_find(groups, (GstoreGroupKey *) from, 1,
 									   groups->hashes[i], &status);
 		else if (groups->ngroups == 0)
@@ -393,7 +425,7 @@ merge_some(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
 			return status;
 		states = gstore_group_states(groups,
 									 gstore_group_record(groups, number));
-		for (int j = 0; j < groups->program->naggregates; j++)
+		for (int j = 0; j < groups->naggregates; j++)
 			gstore_aggregate_merge(&groups->aggregates[j], &states[j],
 								   gstore_group_states(other, from) + j);
 	}
@@ -415,7 +447,22 @@ gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
 		if (status != GSTORE_ENGINE_OK)
 			return status;
 	}
+	for (int i = 0; groups->sets != NULL && i < groups->naggregates; i++)
+	{
+		if (groups->sets[i] != NULL)
+			status = gstore_groups_merge(groups->sets[i], other->sets[i],
+										 memory_limit);
+		if (status != GSTORE_ENGINE_OK)
+			return status;
+	}
 	return GSTORE_ENGINE_OK;
+}
+
+GstoreEngineStatus
+gstore_groups_finish(GstoreGroups *groups)
+{
+	return groups->sets == NULL ? GSTORE_ENGINE_OK
+								: gstore_distinct_finish(groups);
 }
 
 bool

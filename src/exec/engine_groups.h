@@ -8,6 +8,7 @@
  *	 engine_groups		the records, the hash table that finds them, merging
  *	 engine_keys		rows of a vector to numbers of groups
  *	 engine_accumulate	rows of a vector into the states of their groups
+ *	 engine_distinct	values that count once
  */
 #ifndef GSTORE_ENGINE_GROUPS_H
 #define GSTORE_ENGINE_GROUPS_H
@@ -22,9 +23,10 @@ typedef struct GstoreDirectKeys GstoreDirectKeys;
 
 struct GstoreGroups
 {
-	const GstoreProgram *program;
+	int nkeys;
+	int naggregates;
+	uint16 *key_registers;
 	const GstoreProgramAggregate *aggregates;
-	const uint16 *key_registers;
 	const GstoreRegister *registers;
 	uint64 memory_limit;
 	uint64 memory; /* of slots and texts; records are counted by themselves */
@@ -36,6 +38,9 @@ struct GstoreGroups
 	uint64 mask;
 	GstoreTextBlock *texts;
 	GstoreDirectKeys *direct; /* NULL: keys are hashed */
+	/* by aggregate: the groups' distinct values, keyed by theirs and the value;
+	 * NULL where it is not DISTINCT, and in such a set itself */
+	GstoreGroups **sets;
 	/* of the vector being added */
 	GstoreGroupKey *keys; /* [nkeys][GSTORE_VECTOR_ROWS] */
 	uint64 hashes[GSTORE_VECTOR_ROWS];
@@ -52,11 +57,16 @@ static inline GstoreAggregateState *
 gstore_group_states(const GstoreGroups *groups, uint8 *record)
 {
 	return (GstoreAggregateState *) (record +
-									 groups->program->nkeys *
+									 groups->nkeys *
 										 sizeof(GstoreGroupKey));
 }
 
 /* ---- engine_groups.c ---- */
+
+/* A table without aggregates if there are none, without keys likewise. */
+extern GstoreGroups *gstore_groups_make(const GstoreProgram *program,
+										const uint16 *keys, int nkeys,
+										int naggregates, uint64 memory_limit);
 
 /* A new group; GSTORE_NO_GROUP, and *status says why. */
 extern uint32 gstore_group_new(GstoreGroups *groups,
@@ -86,7 +96,7 @@ gstore_group_is(const GstoreGroups *groups, uint32 number,
 
 	if (groups->has_texts)
 		return gstore_group_has_texts(groups, number, keys, stride);
-	for (int i = 0; i < groups->program->nkeys; i++, keys += stride)
+	for (int i = 0; i < groups->nkeys; i++, keys += stride)
 		differing |= (own[i].meta ^ keys->meta) | (own[i].word ^ keys->word);
 	return differing == 0;
 }
@@ -109,9 +119,27 @@ extern GstoreEngineStatus gstore_groups_number(GstoreGroups *groups,
 extern uint8 gstore_groups_accumulate(GstoreGroups *groups,
 									  const GstoreMachine *machine,
 									  const uint16 *selection, int n);
+/* One value: integers of any width, a numeric, a float. */
+extern void gstore_aggregate_value(const GstoreProgramAggregate *aggregate,
+								   GstoreAggregateState *state,
+								   const GstoreGroupKey *value);
 /* One group's state into another's. */
 extern void gstore_aggregate_merge(const GstoreProgramAggregate *aggregate,
 								   GstoreAggregateState *to,
 								   const GstoreAggregateState *from);
+
+/* ---- engine_distinct.c ---- */
+
+/* Make the sets; false: out of memory. */
+extern bool gstore_distinct_create(GstoreGroups *groups,
+								   const GstoreProgram *program);
+extern void gstore_distinct_destroy(GstoreGroups *groups);
+/* The values of the rows into the sets; *error as in gstore_groups_add. */
+extern GstoreEngineStatus gstore_distinct_add(GstoreGroups *groups,
+											  const GstoreMachine *machine,
+											  const uint16 *selection, int n,
+											  uint8 *error);
+/* Each value of the sets into its group's state, once. */
+extern GstoreEngineStatus gstore_distinct_finish(GstoreGroups *groups);
 
 #endif

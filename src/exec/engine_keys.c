@@ -128,7 +128,7 @@ find_row(GstoreGroups *groups, const GstoreMachine *machine, int at,
 {
 	uint64 hash = 0;
 
-	for (int k = 0; k < groups->program->nkeys; k++)
+	for (int k = 0; k < groups->nkeys; k++)
 	{
 		*error = row_key(groups, machine, k, at, &groups->keys[k]);
 		if (*error != GSTORE_STATE_VALUE)
@@ -149,7 +149,7 @@ number_by_hash(GstoreGroups *groups, const GstoreMachine *machine,
 	uint32 number = GSTORE_NO_GROUP;
 
 	memset(groups->hashes, 0, n * sizeof(uint64));
-	for (int k = 0; k < groups->program->nkeys; k++)
+	for (int k = 0; k < groups->nkeys; k++)
 	{
 		GstoreGroupKey *keys = groups->keys + (size_t) k * GSTORE_VECTOR_ROWS;
 
@@ -209,7 +209,7 @@ codes_of(GstoreType type, int nkeys)
 GstoreDirectKeys *
 gstore_direct_keys_create(const GstoreGroups *groups)
 {
-	int nkeys = groups->program->nkeys;
+	int nkeys = groups->nkeys;
 	GstoreDirectKeys *direct;
 	uint64 codes = 1;
 
@@ -329,7 +329,7 @@ gstore_groups_number(GstoreGroups *groups, const GstoreMachine *machine,
 	if (direct == NULL)
 		return number_by_hash(groups, machine, selection, n, error);
 	memset(direct->codes, 0, n * sizeof(uint32));
-	for (int k = 0; k < groups->program->nkeys; k++)
+	for (int k = 0; k < groups->nkeys; k++)
 		add_codes(groups, machine, k, selection, n);
 	for (int i = 0; i < n; i++)
 	{

@@ -300,7 +300,7 @@ gstore_program_key(GstoreProgramBuilder *builder, uint16 key)
 uint16
 gstore_program_aggregate(GstoreProgramBuilder *builder,
 						 GstoreAggregateKind kind, uint16 argument,
-						 uint16 filter)
+						 uint16 filter, bool distinct)
 {
 	const Part *part = &builder->parts[AGGREGATES];
 	GstoreProgramAggregate *to = (GstoreProgramAggregate *) part->data;
@@ -309,7 +309,7 @@ gstore_program_aggregate(GstoreProgramBuilder *builder,
 	builder->is_aggregate = true;
 	for (uint16 i = 0; i < n; i++)
 		if (to[i].kind == kind && to[i].argument == argument &&
-			to[i].filter == filter)
+			to[i].filter == filter && to[i].distinct == distinct)
 			return i;
 	to = extend(builder, AGGREGATES, sizeof(*to));
 	if (to == NULL)
@@ -317,6 +317,7 @@ gstore_program_aggregate(GstoreProgramBuilder *builder,
 	to->kind = (uint8) kind;
 	to->argument = argument;
 	to->filter = filter;
+	to->distinct = distinct;
 	if (argument != GSTORE_NO_REGISTER)
 		to->type = (uint8) gstore_program_type(builder, argument);
 	return n;

@@ -42,7 +42,8 @@ extern void gstore_program_key(GstoreProgramBuilder *builder, uint16 key);
 /* What is accumulated: the number of its state, new or not. */
 extern uint16 gstore_program_aggregate(GstoreProgramBuilder *builder,
 									   GstoreAggregateKind kind,
-									   uint16 argument, uint16 filter);
+									   uint16 argument, uint16 filter,
+									   bool distinct);
 /* The program, one block of the allocator's; NULL when it failed. */
 extern GstoreProgram *gstore_program_finish(GstoreProgramBuilder *builder);
 

@@ -87,6 +87,8 @@ extern GstoreEngineStatus gstore_groups_add(GstoreGroups *groups,
 extern GstoreEngineStatus gstore_groups_merge(GstoreGroups *groups,
 											  const GstoreGroups *other,
 											  uint64 memory_limit);
+/* After the last merge. */
+extern GstoreEngineStatus gstore_groups_finish(GstoreGroups *groups);
 extern bool gstore_groups_get(const GstoreGroups *groups, uint64 index,
 							  const GstoreGroupKey **keys,
 							  GstoreAggregateState **states);

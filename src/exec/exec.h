@@ -73,6 +73,8 @@ extern bool gstore_key_supports(Expr *key, Oid equality, Index varno);
 /* Of a supported one: what is accumulated of what (NULL: of rows). */
 extern GstoreAggregateKind gstore_aggregate_kind(const Aggref *aggref);
 extern Expr *gstore_aggregate_argument(const Aggref *aggref);
+/* Must it see each value once? */
+extern bool gstore_aggregate_is_distinct(const Aggref *aggref);
 
 /* Results, in the current memory context. */
 extern Datum gstore_aggregate_result(const Aggref *aggref,

@@ -152,16 +152,44 @@ find_scan(RelOptInfo *baserel)
 	return NULL;
 }
 
+/*
+ * What PostgreSQL would do above the scan.  DISTINCT in an aggregate needs
+ * sorted groups there.
+ */
+static Path *
+make_fallback(PlannerInfo *root, RelOptInfo *upper, Path *scan,
+			  PathTarget *target, List *group_clause, bool sorts,
+			  double groups)
+{
+	AggStrategy strategy = AGG_HASHED;
+	AggClauseCosts costs;
+
+	MemSet(&costs, 0, sizeof(costs));
+	get_agg_clause_costs(root, AGGSPLIT_SIMPLE, &costs);
+	if (group_clause == NIL)
+		strategy = AGG_PLAIN;
+	else if (sorts)
+	{
+		strategy = AGG_SORTED;
+		scan = (Path *) create_sort_path(root, upper, scan,
+										 root->group_pathkeys, -1.0);
+	}
+	return (Path *) create_agg_path(root, upper, scan, target, strategy,
+									AGGSPLIT_SIMPLE, group_clause, NIL,
+									&costs, groups);
+}
+
+/* Groups of the table whose keys and aggregates are wanted, as a path of an
+ * upper relation with the given target. */
 static void
-add_aggregate_path(PlannerInfo *root, RelOptInfo *baserel,
-				   RelOptInfo *grouped, Wanted *wanted, List *group_clause,
-				   Node *having)
+add_group_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
+			   PathTarget *upper_target, Wanted *wanted, List *group_clause,
+			   bool sorts, Node *having)
 {
 	Path *scan = find_scan(baserel);
 	PathTarget *target = copy_pathtarget(wanted->keys);
-	AggClauseCosts costs;
 	double groups = 1;
-	Path *aggregate;
+	Path *fallback;
 	Cost total;
 
 	if (scan == NULL)
@@ -176,48 +204,83 @@ add_aggregate_path(PlannerInfo *root, RelOptInfo *baserel,
 				  list_length(wanted->aggrefs) * sizeof(GstoreAggregateState)) >
 		get_hash_memory_limit())
 		return;
-	MemSet(&costs, 0, sizeof(costs));
-	get_agg_clause_costs(root, AGGSPLIT_SIMPLE, &costs);
-	aggregate = (Path *) create_agg_path(root, grouped, scan, target,
-										 group_clause != NIL ? AGG_HASHED : AGG_PLAIN,
-										 AGGSPLIT_SIMPLE, group_clause, NIL,
-										 &costs, groups);
+	fallback = make_fallback(root, upper, scan, target, group_clause, sorts,
+							 groups);
 	total = scan->startup_cost +
 			(scan->total_cost - scan->startup_cost) * ENGINE_COST_FACTOR +
 			groups * cpu_tuple_cost;
-	add_path(grouped,
-			 (Path *) gstore_create_foreign_upper_path(root, grouped,
-													   grouped->reltarget,
-													   groups, total, total,
-													   NIL, aggregate,
+	add_path(upper,
+			 (Path *) gstore_create_foreign_upper_path(root, upper,
+													   upper_target, groups,
+													   total, total, NIL,
+													   fallback,
 													   list_make3(target->exprs,
 																  (List *) having,
 																  makeInteger(list_length(wanted->keys->exprs)))));
+}
+
+/* Is what comes below an upper relation one table, which the engine reads? */
+static bool
+is_table(RelOptInfo *input)
+{
+	return IS_SIMPLE_REL(input) && input->reloptkind == RELOPT_BASEREL &&
+		   filters_all(input);
+}
+
+static void
+add_aggregate_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
+				   GroupPathExtraData *extra)
+{
+	Query *parse = root->parse;
+	List *group_clause = gstore_group_clause(root);
+	Wanted wanted = {0};
+
+	if (extra->patype != PARTITIONWISE_AGGREGATE_NONE ||
+		parse->groupingSets != NIL || !grouping_is_hashable(group_clause))
+		return;
+	wanted.varno = input->relid;
+	wanted.keys = create_empty_pathtarget();
+	if (!collect_keys(root, output->reltarget, group_clause, &wanted) ||
+		!is_computable((Node *) output->reltarget->exprs, &wanted) ||
+		!is_computable(extra->havingQual, &wanted))
+		return;
+	add_group_path(root, input, output, output->reltarget, &wanted,
+				   group_clause, root->numOrderedAggs > 0, extra->havingQual);
+}
+
+/* SELECT DISTINCT of a table's columns and what is made of them. */
+static void
+add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
+{
+	Query *parse = root->parse;
+	List *clause = gstore_distinct_clause(root);
+	PathTarget *target = root->upper_targets[UPPERREL_DISTINCT];
+	Wanted wanted = {0};
+
+	if (parse->hasDistinctOn || parse->groupClause != NIL || parse->hasAggs ||
+		parse->hasWindowFuncs || parse->groupingSets != NIL ||
+		parse->havingQual != NULL || clause == NIL || target == NULL ||
+		!grouping_is_hashable(clause))
+		return;
+	wanted.varno = input->relid;
+	wanted.keys = create_empty_pathtarget();
+	if (!collect_keys(root, target, clause, &wanted) ||
+		!is_computable((Node *) target->exprs, &wanted))
+		return;
+	add_group_path(root, input, output, target, &wanted, clause, false, NULL);
 }
 
 static void
 get_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 				RelOptInfo *input, RelOptInfo *output, void *extra)
 {
-	GroupPathExtraData *group = extra;
-	Query *parse = root->parse;
-	List *group_clause = gstore_group_clause(root);
-	Wanted wanted = {0};
-
-	if (stage != UPPERREL_GROUP_AGG || !gstore_guc_enable_pushdown ||
-		!IS_SIMPLE_REL(input) || input->reloptkind != RELOPT_BASEREL ||
-		group->patype != PARTITIONWISE_AGGREGATE_NONE ||
-		parse->groupingSets != NIL || parse->hasTargetSRFs ||
-		!grouping_is_hashable(group_clause) || !filters_all(input))
+	if (!gstore_guc_enable_pushdown || root->parse->hasTargetSRFs ||
+		!is_table(input))
 		return;
-	wanted.varno = input->relid;
-	wanted.keys = create_empty_pathtarget();
-	if (!collect_keys(root, output->reltarget, group_clause, &wanted) ||
-		!is_computable((Node *) output->reltarget->exprs, &wanted) ||
-		!is_computable(group->havingQual, &wanted))
-		return;
-	add_aggregate_path(root, input, output, &wanted, group_clause,
-					   group->havingQual);
+	if (stage == UPPERREL_GROUP_AGG)
+		add_aggregate_path(root, input, output, extra);
+	else if (stage == UPPERREL_DISTINCT)
+		add_distinct_path(root, input, output);
 }
 
 ForeignScan *

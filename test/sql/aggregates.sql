@@ -99,8 +99,16 @@ INSERT INTO queries (query) VALUES
 	('SELECT x, (SELECT sum(k) FROM TTT WHERE m = x) FROM generate_series(1, 5) x'),
 	('SELECT x.s, x.total, y.s FROM (SELECT s, sum(k) AS total FROM TTT GROUP BY s) x JOIN (SELECT s, count(*) AS total FROM TTT GROUP BY s) y USING (s)'),
 	('SELECT count(*), sum(n) FROM TTT WHERE t LIKE ''t%'' AND d BETWEEN ''2000-01-05'' AND ''2000-01-20'' AND n > 3'),
-	-- these stay with PostgreSQL, wholly
 	('SELECT count(DISTINCT s) FROM TTT'),
+	('SELECT s, count(DISTINCT t), sum(DISTINCT m), avg(DISTINCT n), count(*) FROM TTT GROUP BY s'),
+	('SELECT count(DISTINCT lt), sum(DISTINCT f) FILTER (WHERE k < 500), min(DISTINCT k) FROM TTT WHERE m < 50'),
+	('SELECT count(DISTINCT d) FROM TTT WHERE k < -5'),
+	('SELECT DISTINCT s, t FROM TTT'),
+	('SELECT DISTINCT k % 10, bo, d FROM TTT WHERE m > 90'),
+	('SELECT DISTINCT lt FROM TTT ORDER BY lt LIMIT 5'),
+	-- these stay with PostgreSQL, wholly
+	('SELECT count(DISTINCT free) FROM TTT'),
+	('SELECT DISTINCT ON (s) s, k FROM TTT ORDER BY s, k'),
 	('SELECT min(t), max(lt) FROM TTT'),
 	('SELECT free, count(*) FROM TTT GROUP BY free'),
 	('SELECT string_agg(t, '','' ORDER BY k) FROM TTT'),

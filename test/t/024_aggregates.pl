@@ -69,6 +69,10 @@ sub query
 
 	# what does not depend on a row is no key
 	@keys = grep { /\b(?:b|i2|i4|i8|f4|f8|n|m|d|tm|ts|tz|iv|t|u|o)\b(?!')/ } @keys;
+	return 'SELECT json_build_array(' . join(', ', map { "k$_" } 0 .. $#keys)
+	  . ')::text FROM (SELECT DISTINCT ' . join(', ', map { "$keys[$_] AS k$_" } 0 .. $#keys)
+	  . ' FROM TABLE WHERE ' . condition(1) . ') x ORDER BY ' . join(', ', map { "k$_\::text COLLATE \"C\"" } 0 .. $#keys)
+	  if @keys && rand() < 0.15;
 	push @where, 'id <= 300' if "@aggregates" =~ /\((?:f4|f8)\)/ || rand() < 0.6;
 	push @where, condition(2) if rand() < 0.5;
 	$text = 'SELECT json_build_array(' . join(', ', (map { "($_)" } @keys, @aggregates)) . ')::text FROM TABLE';

@@ -396,10 +396,10 @@ test_groups(int threads)
 	gstore_program_key(b, key);
 	gstore_program_key(b, i4);
 	gstore_program_aggregate(b, GSTORE_AGGREGATE_COUNT, GSTORE_NO_REGISTER,
-							 GSTORE_NO_REGISTER);
-	gstore_program_aggregate(b, GSTORE_AGGREGATE_SUM, f8, positive);
-	gstore_program_aggregate(b, GSTORE_AGGREGATE_MIN, i4, GSTORE_NO_REGISTER);
-	gstore_program_aggregate(b, GSTORE_AGGREGATE_MAX, f8, GSTORE_NO_REGISTER);
+							 GSTORE_NO_REGISTER, false);
+	gstore_program_aggregate(b, GSTORE_AGGREGATE_SUM, f8, positive, false);
+	gstore_program_aggregate(b, GSTORE_AGGREGATE_MIN, i4, GSTORE_NO_REGISTER, false);
+	gstore_program_aggregate(b, GSTORE_AGGREGATE_MAX, f8, GSTORE_NO_REGISTER, false);
 	program = gstore_program_finish(b);
 	gstore_program_end(b);
 	engine = gstore_engine_create(program, &options);
@@ -492,7 +492,7 @@ test_ends(void)
 
 	gstore_program_aggregate(b, GSTORE_AGGREGATE_SUM,
 							 gstore_program_column(b, 1, GSTORE_TYPE_INT4),
-							 GSTORE_NO_REGISTER);
+							 GSTORE_NO_REGISTER, false);
 	gstore_program_column(b, 2, GSTORE_TYPE_FLOAT8);
 	gstore_program_key(b, gstore_program_column(b, 3, GSTORE_TYPE_TEXT));
 	program = gstore_program_finish(b);
@@ -523,7 +523,7 @@ test_ends(void)
 	/* no keys, no rows */
 	b = gstore_program_begin(&gstore_malloc_allocator);
 	gstore_program_aggregate(b, GSTORE_AGGREGATE_COUNT, GSTORE_NO_REGISTER,
-							 GSTORE_NO_REGISTER);
+							 GSTORE_NO_REGISTER, false);
 	program = gstore_program_finish(b);
 	gstore_program_end(b);
 	options.memory_limit = 0;

@@ -1,0 +1,150 @@
+/*
+ * engine_distinct.c
+ *	  Aggregates of DISTINCT values.
+ *
+ * Each has a table of its own, of the groups' keys and the value: a thread only
+ * collects, as it cannot know what the others have seen.  Once all threads'
+ * tables are one, every value in it goes into its group's state.  Includes no
+ * PostgreSQL header.
+ */
+#include <stdlib.h>
+
+#include "exec/engine_groups.h"
+
+bool
+gstore_distinct_create(GstoreGroups *groups, const GstoreProgram *program)
+{
+	uint16 *keys = calloc(groups->nkeys + 1, sizeof(uint16));
+	bool fine = keys != NULL;
+
+	groups->sets = calloc(groups->naggregates, sizeof(GstoreGroups *));
+	fine = fine && groups->sets != NULL;
+	if (fine)
+		memcpy(keys, groups->key_registers, groups->nkeys * sizeof(uint16));
+	for (int i = 0; fine && i < groups->naggregates; i++)
+	{
+		if (!groups->aggregates[i].distinct)
+			continue;
+		keys[groups->nkeys] = groups->aggregates[i].argument;
+		groups->sets[i] = gstore_groups_make(program, keys, groups->nkeys + 1,
+											 0, groups->memory_limit);
+		fine = groups->sets[i] != NULL;
+	}
+	free(keys);
+	return fine;
+}
+
+void
+gstore_distinct_destroy(GstoreGroups *groups)
+{
+	for (int i = 0; groups->sets != NULL && i < groups->naggregates; i++)
+		gstore_groups_destroy(groups->sets[i]);
+	free(groups->sets);
+}
+
+/* The rows whose value counts; *error: one ended in that state. */
+static int
+select_values(const GstoreProgramAggregate *aggregate,
+			  const GstoreMachine *machine, const uint16 *selection, int n,
+			  uint16 *to, uint8 *error)
+{
+	const GstoreVector *argument = &machine->registers[aggregate->argument];
+	const GstoreVector *filter =
+		aggregate->filter == GSTORE_NO_REGISTER
+			? NULL
+			: &machine->registers[aggregate->filter];
+	int found = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int at = selection ? selection[i] : i;
+		uint8 state = filter == NULL || filter->clean ? 0 : filter->states[at];
+
+		if (state == GSTORE_STATE_VALUE &&
+			(filter == NULL || ((const gstore_logic *) filter->values)[at]))
+		{
+			state = argument->clean ? 0 : argument->states[at];
+			to[found] = (uint16) at;
+			found += state == GSTORE_STATE_VALUE;
+		}
+		if (state > GSTORE_STATE_NULL)
+		{
+			*error = state;
+			return 0;
+		}
+	}
+	return found;
+}
+
+GstoreEngineStatus
+gstore_distinct_add(GstoreGroups *groups, const GstoreMachine *machine,
+					const uint16 *selection, int n, uint8 *error)
+{
+	uint16 rows[GSTORE_VECTOR_ROWS];
+
+	for (int i = 0; i < groups->naggregates; i++)
+	{
+		GstoreEngineStatus status;
+		int count;
+
+		if (groups->sets[i] == NULL)
+			continue;
+		*error = GSTORE_STATE_VALUE;
+		count = select_values(&groups->aggregates[i], machine, selection, n,
+							  rows, error);
+		if (*error != GSTORE_STATE_VALUE)
+			return GSTORE_ENGINE_STATE;
+		if (count == 0)
+			continue;
+		status = gstore_groups_number(groups->sets[i], machine, rows, count,
+									  error);
+		if (status != GSTORE_ENGINE_OK)
+			return status;
+	}
+	return GSTORE_ENGINE_OK;
+}
+
+/* The values of one aggregate. */
+static GstoreEngineStatus
+finish_set(GstoreGroups *groups, int index)
+{
+	const GstoreGroups *set = groups->sets[index];
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+
+	for (uint64 i = 0; i < set->ngroups; i++)
+	{
+		const GstoreGroupKey *keys =
+			(const GstoreGroupKey *) gstore_group_record(set, i);
+		uint32 number = 0;
+		uint64 hash = 0;
+
+		for (int k = 0; k < groups->nkeys; k++)
+			hash = gstore_group_hash(groups, k, &keys[k], hash);
+		if (groups->nkeys > 0)
+			number = gstore_group_find(groups, keys, 1, hash, &status);
+		if (status != GSTORE_ENGINE_OK)
+			return status;
+		gstore_aggregate_value(&groups->aggregates[index],
+							   gstore_group_states(groups,
+												   gstore_group_record(groups,
+																	   number)) +
+								   index,
+							   &keys[groups->nkeys]);
+	}
+	return GSTORE_ENGINE_OK;
+}
+
+GstoreEngineStatus
+gstore_distinct_finish(GstoreGroups *groups)
+{
+	for (int i = 0; i < groups->naggregates; i++)
+	{
+		GstoreEngineStatus status = GSTORE_ENGINE_OK;
+
+		if (groups->sets[i] != NULL)
+			status = finish_set(groups, i);
+		if (status != GSTORE_ENGINE_OK)
+			return status;
+	}
+	return GSTORE_ENGINE_OK;
+}
