@@ -99,7 +99,7 @@ COMMENT ON VIEW pgstrom.gstore_fdw_chunk_info IS
 
 CREATE FUNCTION gstore_tables(
 	OUT relid oid, OUT live_rows bigint, OUT dead_rows bigint,
-	OUT chunks int, OUT bytes bigint, OUT revision int,
+	OUT chunks int, OUT bytes bigint, OUT memory bigint, OUT revision int,
 	OUT inserted bigint, OUT updated bigint, OUT deleted bigint,
 	OUT last_merge timestamptz, OUT state text)
 	RETURNS SETOF record
@@ -160,7 +160,7 @@ REVOKE ALL ON FUNCTION gstore_export_ipchandle(reggstore),
 CREATE FUNCTION gstore_exports(
 	OUT pid int, OUT datid oid, OUT usesysid oid, OUT relid oid,
 	OUT revision bigint, OUT device int, OUT bytes bigint, OUT exports int,
-	OUT since timestamptz, OUT kind text)
+	OUT since timestamptz, OUT kind text, OUT retired boolean)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'gstore_exports_view' LANGUAGE C STRICT;
 
@@ -177,6 +177,89 @@ COMMENT ON VIEW gstore_exports IS
 	'images handed out to other programs, and the sessions that keep them';
 
 GRANT SELECT ON gstore_exports TO PUBLIC;
+
+-- ---- what keeps memory from being freed ----
+
+CREATE FUNCTION gstore_dead(
+	OUT datid oid, OUT relid oid, OUT xid xid, OUT since timestamptz,
+	OUT rows bigint, OUT bytes bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION gstore_dead() IS
+	'deleted rows and replaced images whose memory is not free yet';
+
+-- A session keeps what was deleted by a transaction that is not older than its
+-- own or its snapshot; one that reads a table, the images replaced meanwhile;
+-- and an export its image.
+CREATE VIEW gstore_held AS
+	WITH dead AS MATERIALIZED (SELECT * FROM gstore_dead()),
+	holder AS (
+		SELECT a.pid, a.datid, a.usename,
+			CASE WHEN a.backend_type = 'walsender' THEN 'standby'
+				ELSE 'snapshot' END AS kind,
+			a.application_name AS name, a.state, a.xact_start AS since,
+			greatest(age(a.backend_xid), age(a.backend_xmin)) AS age
+		FROM pg_stat_activity a
+		WHERE a.pid <> pg_backend_pid() OR a.xact_start < a.query_start
+		UNION ALL
+		SELECT NULL, d.oid, p.owner, 'prepared transaction', p.gid, NULL,
+			p.prepared, age(p.transaction)
+		FROM pg_prepared_xacts p JOIN pg_database d ON d.datname = p.database
+		UNION ALL
+		SELECT s.active_pid, s.datoid, NULL, 'replication slot', s.slot_name,
+			NULL, NULL, greatest(age(s.xmin), age(s.catalog_xmin))
+		FROM pg_replication_slots s
+	),
+	held AS (
+		SELECT h.pid, h.usename, h.kind, h.name, h.state, h.since,
+			d.datid, d.relid, d.rows, d.bytes
+		FROM holder h JOIN dead d ON age(d.xid) <= h.age
+		UNION ALL
+		SELECT a.pid, a.usename, 'scan', a.application_name, a.state,
+			a.xact_start, d.datid, d.relid, d.rows, d.bytes
+		FROM dead d
+			JOIN pg_locks l ON l.locktype = 'relation' AND l.granted
+				AND l.database = d.datid AND l.relation = d.relid
+				AND l.mode <> 'ShareUpdateExclusiveLock'
+			JOIN pg_stat_activity a ON a.pid = l.pid
+		WHERE d.xid IS NULL
+		UNION ALL
+		SELECT e.pid, pg_get_userbyid(e.usesysid), 'export',
+			a.application_name, a.state, e.since, e.datid, e.relid, NULL,
+			e.bytes
+		FROM gstore_exports() e LEFT JOIN pg_stat_activity a USING (pid)
+		WHERE e.retired
+	)
+	SELECT h.pid, h.usename, h.kind, h.name, h.state, h.since, d.datname,
+		n.nspname AS schemaname, c.relname, h.relid,
+		sum(h.rows)::bigint AS rows, sum(h.bytes)::bigint AS bytes
+	FROM held h
+		JOIN pg_database d ON d.oid = h.datid
+		LEFT JOIN pg_class c ON c.oid = h.relid AND d.datname = current_database()
+		LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
+	GROUP BY h.pid, h.usename, h.kind, h.name, h.state, h.since, d.datname,
+		n.nspname, c.relname, h.relid;
+
+COMMENT ON VIEW gstore_held IS
+	'who keeps memory of deleted rows from being freed, since when, how much';
+
+CREATE FUNCTION gstore_progress_compact(
+	OUT pid int, OUT datid oid, OUT relid oid, OUT phase text,
+	OUT chunks_total bigint, OUT chunks_read bigint,
+	OUT bytes_total bigint, OUT bytes_read bigint, OUT bytes_won bigint)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE VIEW gstore_progress_compact AS
+	SELECT p.pid, p.datid, d.datname, p.relid, p.phase, p.chunks_total,
+		p.chunks_read, p.bytes_total, p.bytes_read, p.bytes_won
+	FROM gstore_progress_compact() p LEFT JOIN pg_database d ON d.oid = p.datid;
+
+COMMENT ON VIEW gstore_progress_compact IS
+	'how far each gstore_compact() is that is running';
+
+GRANT SELECT ON gstore_held, gstore_progress_compact TO PUBLIC;
 
 -- ---- for tests ----
 

@@ -56,6 +56,13 @@
 #define gstore_my_procno() MyProc->pgprocno
 #endif
 
+/* The status of a backend by its place in the list, renamed in 16. */
+#if PG_VERSION_NUM >= 160000
+#define gstore_local_beentry(place) pgstat_get_local_beentry_by_index(place)
+#else
+#define gstore_local_beentry(place) pgstat_fetch_stat_local_beentry(place)
+#endif
+
 /* create_foreignscan_path: the clauses of a join since 17, the count of
  * disabled nodes since 18. */
 #if PG_VERSION_NUM >= 180000

@@ -84,6 +84,7 @@ merge_tables(void)
 {
 	TableList list = {NULL, 0, 0};
 	bool merged = false;
+	int64 won;
 
 	gstore_catalog_walk(false, count_table, &list);
 	list.tables = palloc(Max(1, list.room) * sizeof(GstoreTable *));
@@ -91,7 +92,7 @@ merge_tables(void)
 	for (uint32 i = 0; i < list.count; i++)
 		while (gstore_merge_table(list.tables[i],
 								  (uint64) gstore_guc_chunk_size * 1024,
-								  false) > 0)
+								  false, &won))
 		{
 			merged = true;
 			CHECK_FOR_INTERRUPTS();

@@ -136,6 +136,7 @@ fill_lease(const Export *export, const GstoreChunk *chunk, GstoreLease *lease)
 	lease->role = GetUserId();
 	lease->revision = export->table->revision;
 	lease->chunk = chunk->self;
+	lease->chunk_id = chunk->id;
 	lease->location = chunk->location;
 	lease->bytes = chunk->image_bytes;
 	lease->rows = chunk->rows;
@@ -202,13 +203,15 @@ export_chunk(const Export *export, uint32 number, GstoreLease *lease)
 static bool
 export_table(Export *export, GstoreLease *lease)
 {
+	int64 won;
+
 	if (export->set->nchunks == 0)
 		return false;
 	if (export->may_change && !RecoveryInProgress() &&
 		(export->set->nchunks > 1 || export->set->chunks[0].hidden != NULL))
 	{
 		gstore_seen_set_release(export->set);
-		(void) gstore_merge_table(export->table, UINT64_MAX, true);
+		(void) gstore_merge_table(export->table, UINT64_MAX, true, &won);
 		take_set(export);
 	}
 	if (export->set->nchunks == 1)
@@ -391,8 +394,8 @@ gstore_exports_view(PG_FUNCTION_ARGS)
 	for (int i = 0; i < count; i++)
 	{
 		const GstoreLease *lease = &leases[i];
-		Datum values[10];
-		bool nulls[10] = {false};
+		Datum values[11];
+		bool nulls[11] = {false};
 
 		values[0] = Int32GetDatum(lease->pid);
 		values[1] = ObjectIdGetDatum(lease->database);
@@ -404,6 +407,7 @@ gstore_exports_view(PG_FUNCTION_ARGS)
 		values[7] = Int32GetDatum(lease->count);
 		values[8] = TimestampTzGetDatum(lease->since);
 		values[9] = CStringGetTextDatum(lease->in_place ? "in place" : "copy");
+		values[10] = BoolGetDatum(lease->is_retired);
 		tuplestore_putvalues(result->setResult, result->setDesc, values,
 							 nulls);
 	}

@@ -243,7 +243,15 @@ gstore_leases(int *count)
 	LWLockAcquire(lock, LW_SHARED);
 	for (int i = 0; i < leases->nslots; i++)
 		if (leases->slots[i].pid != 0)
-			list[(*count)++] = leases->slots[i];
+		{
+			const GstoreChunk *chunk = dsa_get_address(gstore_dsa(),
+													   leases->slots[i].chunk);
+
+			list[*count] = leases->slots[i];
+			list[(*count)++].is_retired =
+				(pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &chunk->pins)) &
+				 GSTORE_CHUNK_UNLINKED) != 0;
+		}
 	LWLockRelease(lock);
 	return list;
 }

@@ -24,6 +24,8 @@ typedef struct GstoreLease
 	bool in_place;	 /* the table's own chunk, not a copy */
 	uint64 content;	 /* of a copy: says of what rows */
 	dsa_pointer chunk;
+	uint64 chunk_id;		 /* of it */
+	bool is_retired;		 /* no table has it any more; as of gstore_leases() */
 	GstoreLocation location; /* of the image, as long as this lives */
 	uint64 bytes;			 /* of the image */
 	uint64 rows;

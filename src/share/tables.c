@@ -22,6 +22,7 @@
 #include "store/estimate.h"
 #include "store/merge.h"
 #include "store/pending.h"
+#include "store/progress.h"
 #include "store/relation.h"
 
 Relation
@@ -132,26 +133,31 @@ gstore_compact(PG_FUNCTION_ARGS)
 	Oid relid = PG_GETARG_OID(0);
 	Relation relation = gstore_open_readable(relid);
 	GstoreTable *table = gstore_table_find(relid);
-	int64 before;
+	uint64 image_bytes = (uint64) gstore_guc_chunk_size * 1024;
+	int64 total = 0;
 	int64 won;
+	bool merged;
 
 	if (!gstore_owns_relation(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_TABLE,
 					   RelationGetRelationName(relation));
-	before = gstore_table_size(table).bytes;
 	if (table != NULL)
 	{
+		gstore_progress_begin(relid, gstore_table_size(table));
 		do
 		{
 			CHECK_FOR_INTERRUPTS();
-			gstore_table_reclaim(table, gstore_horizon());
-			won = gstore_merge_table(table,
-									 (uint64) gstore_guc_chunk_size * 1024,
-									 true);
-		} while (won > 0);
-		gstore_table_reclaim(table, gstore_horizon());
+			gstore_progress_phase(GSTORE_PROGRESS_CHOOSING);
+			won = gstore_table_reclaim(table, gstore_horizon());
+			total += won;
+			gstore_progress_won(won);
+			merged = gstore_merge_table(table, image_bytes, true, &won);
+			total += won;
+			gstore_progress_won(won);
+		} while (merged);
+		total += gstore_table_reclaim(table, gstore_horizon());
+		gstore_progress_end();
 	}
-	before -= gstore_table_size(table).bytes;
 	table_close(relation, NoLock);
-	PG_RETURN_INT64(Max(before, 0));
+	PG_RETURN_INT64(Max(total, 0));
 }

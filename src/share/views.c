@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
 #include "codec/codec.h"
 #include "fmgr.h"
@@ -21,6 +22,7 @@
 #include "utils/uuid.h"
 
 #include "request/devices.h"
+#include "share/visible.h"
 #include "store/estimate.h"
 
 /* ---- gstore_devices ---- */
@@ -190,11 +192,10 @@ collect(GstoreTable *table, void *state)
 	return true;
 }
 
-/* Superusers see all; others what they may read of this database. */
-static bool
-may_see(Oid database, Oid table)
+bool
+gstore_is_visible(Oid database, Oid table)
 {
-	if (superuser())
+	if (has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS))
 		return true;
 	return database == MyDatabaseId &&
 		   get_rel_relkind(table) == RELKIND_FOREIGN_TABLE &&
@@ -218,7 +219,7 @@ gstore_fdw_chunk_info(PG_FUNCTION_ARGS)
 		Datum values[9];
 		bool nulls[9] = {false};
 
-		if (!may_see(row->database, row->table))
+		if (!gstore_is_visible(row->database, row->table))
 			continue;
 		values[0] = ObjectIdGetDatum(row->database);
 		values[1] = ObjectIdGetDatum(row->table);
@@ -249,23 +250,24 @@ gstore_tables(PG_FUNCTION_ARGS)
 	foreach(cell, collection.rows)
 	{
 		TableRow *row = lfirst(cell);
-		Datum values[11];
-		bool nulls[11] = {false};
+		Datum values[12];
+		bool nulls[12] = {false};
 
-		if (!may_see(MyDatabaseId, row->table))
+		if (!gstore_is_visible(MyDatabaseId, row->table))
 			continue;
 		values[0] = ObjectIdGetDatum(row->table);
 		values[1] = Int64GetDatum(row->size.live);
 		values[2] = Int64GetDatum(row->size.dead);
 		values[3] = Int32GetDatum(row->size.chunks);
 		values[4] = Int64GetDatum(row->size.bytes);
-		values[5] = Int32GetDatum((int32) row->revision);
-		values[6] = Int64GetDatum(row->inserted);
-		values[7] = Int64GetDatum(row->updated);
-		values[8] = Int64GetDatum(row->deleted);
-		nulls[9] = row->last_merge == 0;
-		values[9] = TimestampTzGetDatum(row->last_merge);
-		values[10] = CStringGetTextDatum(row->lost ? "lost" : "ready");
+		values[5] = Int64GetDatum(row->size.memory);
+		values[6] = Int32GetDatum((int32) row->revision);
+		values[7] = Int64GetDatum(row->inserted);
+		values[8] = Int64GetDatum(row->updated);
+		values[9] = Int64GetDatum(row->deleted);
+		nulls[10] = row->last_merge == 0;
+		values[10] = TimestampTzGetDatum(row->last_merge);
+		values[11] = CStringGetTextDatum(row->lost ? "lost" : "ready");
 		tuplestore_putvalues(result->setResult, result->setDesc, values,
 							 nulls);
 	}

@@ -9,6 +9,7 @@
 
 #include "storage/shmem.h"
 #include "storage/spin.h"
+#include "utils/timestamp.h"
 
 #include "request/devices.h"
 #include "request/request.h"
@@ -24,6 +25,9 @@ typedef struct Graveyard
 	slock_t mutex;
 	dsa_pointer head;		  /* linked through next_dead */
 	pg_atomic_uint64 next_id; /* of the next chunk made */
+	uint32 nfree;			  /* places of the retired; under the mutex */
+	uint32 free[GSTORE_MOST_RETIRED];
+	GstoreRetired retired[GSTORE_MOST_RETIRED];
 } Graveyard;
 
 static Graveyard *graveyard;
@@ -46,6 +50,10 @@ gstore_chunk_shmem_startup(void)
 		SpinLockInit(&graveyard->mutex);
 		graveyard->head = InvalidDsaPointer;
 		pg_atomic_init_u64(&graveyard->next_id, 1);
+		memset(graveyard->retired, 0, sizeof(graveyard->retired));
+		graveyard->nfree = GSTORE_MOST_RETIRED;
+		for (uint32 i = 0; i < GSTORE_MOST_RETIRED; i++)
+			graveyard->free[i] = i;
 	}
 }
 
@@ -65,6 +73,11 @@ bury(GstoreChunk *chunk)
 		chunk->location.kind = GSTORE_LOCATION_NONE;
 
 	SpinLockAcquire(&graveyard->mutex);
+	if (chunk->retired != 0)
+	{
+		graveyard->retired[chunk->retired - 1].id = 0;
+		graveyard->free[graveyard->nfree++] = chunk->retired - 1;
+	}
 	chunk->next_dead = graveyard->head;
 	graveyard->head = chunk->self;
 	SpinLockRelease(&graveyard->mutex);
@@ -177,9 +190,46 @@ gstore_chunk_keep_private(GstoreChunk *chunk)
 	pg_atomic_write_u32(&chunk->pins, GSTORE_CHUNK_UNLINKED | 1);
 }
 
-void
-gstore_chunk_unlink(GstoreChunk *chunk)
+/* Put it down among the retired, where there is a place. */
+static void
+retire(GstoreChunk *chunk, const GstoreTableKey *key)
 {
+	GstoreRetired retired = {chunk->id, *key, chunk->rows,
+							 chunk->location.length, GetCurrentTimestamp()};
+
+	SpinLockAcquire(&graveyard->mutex);
+	if (graveyard->nfree > 0)
+	{
+		uint32 place = graveyard->free[--graveyard->nfree];
+
+		graveyard->retired[place] = retired;
+		chunk->retired = place + 1;
+	}
+	SpinLockRelease(&graveyard->mutex);
+}
+
+GstoreRetired *
+gstore_chunks_retired(int *count)
+{
+	GstoreRetired *list;
+
+	(void) gstore_dsa(); /* says what is wrong without the preload */
+	list = palloc(sizeof(graveyard->retired));
+	*count = 0;
+	SpinLockAcquire(&graveyard->mutex);
+	for (int i = 0; i < GSTORE_MOST_RETIRED; i++)
+		if (graveyard->retired[i].id != 0)
+			list[(*count)++] = graveyard->retired[i];
+	SpinLockRelease(&graveyard->mutex);
+	return list;
+}
+
+void
+gstore_chunk_unlink(GstoreChunk *chunk, const GstoreTableKey *key)
+{
+	/* Whoever has it pinned may let go at any time, and buries it then. */
+	if (pg_atomic_read_u32(&chunk->pins) != 0)
+		retire(chunk, key);
 	if (pg_atomic_fetch_or_u32(&chunk->pins, GSTORE_CHUNK_UNLINKED) == 0)
 		bury(chunk);
 }

@@ -51,6 +51,8 @@ typedef struct GstoreChunk
 	uint64 id; /* unique since server start */
 	dsa_pointer self;
 	dsa_pointer next_dead; /* while in the graveyard; under its lock */
+	uint32 retired;		   /* 0, or 1 + its place among the retired; set
+								 * before it is unlinked */
 	pg_atomic_uint32 pins; /* count, and GSTORE_CHUNK_UNLINKED */
 	/* fixed once published */
 	uint8 format;  /* GstoreFormat */
@@ -114,7 +116,22 @@ extern void gstore_chunk_keep_private(GstoreChunk *chunk);
  * It is in no table's list any more: freed now or by its last pin.  Under its
  * table's lock, after it left the list.  Neither raises nor allocates.
  */
-extern void gstore_chunk_unlink(GstoreChunk *chunk);
+extern void gstore_chunk_unlink(GstoreChunk *chunk, const GstoreTableKey *key);
+
+/* A chunk that was unlinked and that somebody still has pinned. */
+typedef struct GstoreRetired
+{
+	uint64 id; /* of the chunk; 0: the place is free */
+	GstoreTableKey key;
+	uint32 rows;
+	uint64 bytes;	   /* of device memory */
+	TimestampTz since; /* when it was unlinked */
+} GstoreRetired;
+
+/* Those there are, in the current memory context; beyond
+ * GSTORE_MOST_RETIRED they are not known. */
+#define GSTORE_MOST_RETIRED 1024
+extern GstoreRetired *gstore_chunks_retired(int *count);
 
 /* Did every insertion into it come to nothing? */
 extern bool gstore_chunk_all_aborted(const GstoreChunk *chunk);

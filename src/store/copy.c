@@ -11,16 +11,9 @@
 
 #include "codec/arrow.h"
 #include "request/view.h"
+#include "store/build.h"
 #include "store/copy.h"
 #include "store/window.h"
-
-static void
-check(const GstoreTarget *target, GstoreCodecStatus status,
-	  const GstoreCodecError *error)
-{
-	if (status != GSTORE_CODEC_OK)
-		gstore_codec_raise(status, error, target->relname, target->schema);
-}
 
 /* Is what the codec takes and gives something else than the type's values? */
 static bool
@@ -74,33 +67,6 @@ rows_to_keep(const GstoreSeenChunk *seen)
 	return keep;
 }
 
-static void
-append_chunk(const GstoreTarget *target, const GstoreSeenChunk *seen,
-			 GstoreBuilder *builder, const GstoreAllocator *allocator,
-			 const char *purpose)
-{
-	const GstoreChunk *chunk = seen->chunk;
-	const GstoreCodec *codec = gstore_codec(chunk->format);
-	GstoreByteRange all = {0, chunk->image_bytes};
-	GstoreView *view = gstore_view_open(chunk->location, chunk->self, &all, 1,
-										purpose);
-	uint8 *keep = rows_to_keep(seen);
-	GstoreImage *image;
-	GstoreCodecError error;
-	const void *bytes;
-
-	gstore_view_wait(view);
-	bytes = gstore_view_pointer(view, 0);
-	check(target, codec->open(bytes, chunk->image_bytes, &seen->stamp->schema, allocator, &image, &error),
-		  &error);
-	check(target, gstore_codec_merge(target->codec, builder, target->schema, codec, image, &seen->stamp->schema, bytes, keep, allocator, &error),
-		  &error);
-	codec->close(image);
-	gstore_view_close(view);
-	if (keep != NULL)
-		pfree(keep);
-}
-
 static GstoreChunk *
 write_chunk(const GstoreTarget *target, GstoreBuilder *builder,
 			const char *purpose, GstoreHold **hold)
@@ -128,24 +94,29 @@ gstore_copy_rows(const GstoreTarget *target, const GstoreSeenSet *set,
 												  "gstore_fdw copy",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	GstoreAllocator allocator = gstore_context_allocator();
-	char *purpose = psprintf("copying foreign table \"%s\"", target->relname);
-	GstoreBuilder *builder = target->codec->builder_create(target->schema,
-														   &allocator);
+	GstoreGathering gathering = {.codec = target->codec,
+								 .schema = target->schema,
+								 .relname = target->relname};
 	GstoreChunk *chunk = NULL;
 
-	if (builder == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory while %s", purpose)));
+	gathering.purpose = psprintf("copying foreign table \"%s\"",
+								 target->relname);
+	gstore_gathering_begin(&gathering);
 	for (uint32 i = first; i < first + count; i++)
 	{
+		const GstoreSeenChunk *seen = &set->chunks[i];
+		uint8 *keep = rows_to_keep(seen);
+
 		CHECK_FOR_INTERRUPTS();
-		check_source(target, &set->chunks[i]);
-		append_chunk(target, &set->chunks[i], builder, &allocator, purpose);
+		check_source(target, seen);
+		gstore_gathering_add(&gathering, seen->chunk, &seen->stamp->schema,
+							 keep);
+		if (keep != NULL)
+			pfree(keep);
 	}
-	if (target->codec->builder_rows(builder) > 0)
-		chunk = write_chunk(target, builder, purpose, hold);
+	if (target->codec->builder_rows(gathering.builder) > 0)
+		chunk = write_chunk(target, gathering.builder, gathering.purpose,
+							hold);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return chunk;

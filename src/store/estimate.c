@@ -44,6 +44,8 @@ add_chunk(const GstoreChunk *chunk, GstoreTableSize *size)
 	size->live += inserted - deleted;
 	size->dead += deleted;
 	size->bytes += chunk->image_bytes;
+	if (!gstore_chunk_is_lost(chunk))
+		size->memory += chunk->location.length;
 	size->chunks++;
 }
 

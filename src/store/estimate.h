@@ -9,10 +9,11 @@
 
 typedef struct GstoreTableSize
 {
-	uint64 live;  /* rows inserted and not deleted, as committed
+	uint64 live;   /* rows inserted and not deleted, as committed
 								 * or by this transaction */
-	uint64 dead;  /* rows deleted and not yet reclaimed */
-	uint64 bytes; /* of all its chunk images */
+	uint64 dead;   /* rows deleted and not yet reclaimed */
+	uint64 bytes;  /* of all its chunk images */
+	uint64 memory; /* that they take on the device */
 	uint32 chunks;
 } GstoreTableSize;
 

@@ -14,9 +14,10 @@
 #include "utils/timestamp.h"
 
 #include "fault.h"
-#include "request/view.h"
+#include "store/build.h"
 #include "store/merge.h"
-#include "store/writer.h"
+#include "store/progress.h"
+#include "store/schema.h"
 
 /* Fewer small chunks than this are left alone, unless eager. */
 #define FEW_CHUNKS 8
@@ -230,73 +231,36 @@ rows_to_keep(const Source *source, FullTransactionId horizon)
 	return keep;
 }
 
-static void
-check(const Merge *merge, GstoreCodecStatus status,
-	  const GstoreCodecError *error, const GstoreSchema *schema)
-{
-	if (status != GSTORE_CODEC_OK)
-		gstore_codec_raise(status, error, merge->purpose, schema);
-}
-
-/* Append what is left of a source to the builder. */
-static void
-append_source(Merge *merge, const Source *source, const GstoreCodec *codec,
-			  GstoreBuilder *builder, const GstoreSchema *schema,
-			  const GstoreAllocator *allocator)
-{
-	const GstoreChunk *chunk = source->chunk;
-	GstoreByteRange all = {0, chunk->image_bytes};
-	GstoreView *view = gstore_view_open(chunk->location, chunk->self, &all, 1,
-										merge->purpose);
-	GstoreImage *image;
-	GstoreCodecError error;
-	const void *bytes;
-
-	gstore_view_wait(view);
-	bytes = gstore_view_pointer(view, 0);
-	check(merge, codec->open(bytes, chunk->image_bytes, schema, allocator, &image, &error),
-		  &error, schema);
-	check(merge, gstore_codec_merge(codec, builder, schema, codec, image, schema, bytes, rows_to_keep(source, merge->horizon), allocator, &error),
-		  &error, schema);
-	codec->close(image);
-	gstore_view_close(view);
-}
-
 /* The merged chunk, not yet known to anyone; NULL if no row is left. */
 static GstoreChunk *
 build(Merge *merge, GstoreHold **hold)
 {
 	const GstoreChunk *first = merge->sources[0].chunk;
-	const GstoreCodec *codec = gstore_codec(first->format);
 	const GstoreSchemaStamp *stamp = dsa_get_address(gstore_dsa(),
 													 first->schema);
-	GstoreAllocator allocator = gstore_context_allocator();
-	GstoreBuilder *builder = codec->builder_create(&stamp->schema,
-												   &allocator);
-	GstoreImageSpace *space;
+	GstoreGathering gathering = {.codec = gstore_codec(first->format),
+								 .schema = &stamp->schema,
+								 .relname = merge->purpose,
+								 .purpose = merge->purpose};
 	GstoreChunk *chunk;
-	uint64 bytes;
 
+	gstore_gathering_begin(&gathering);
+	gstore_progress_phase(GSTORE_PROGRESS_READING);
 	for (uint32 i = 0; i < merge->nsources; i++)
 	{
+		const Source *source = &merge->sources[i];
+
 		CHECK_FOR_INTERRUPTS();
-		append_source(merge, &merge->sources[i], codec, builder,
-					  &stamp->schema, &allocator);
+		gstore_gathering_add(&gathering, source->chunk, &stamp->schema,
+							 rows_to_keep(source, merge->horizon));
+		gstore_progress_read(source->chunk->image_bytes);
 	}
-	if (codec->builder_rows(builder) == 0)
+	if (gathering.codec->builder_rows(gathering.builder) == 0)
 		return NULL;
 
-	bytes = codec->builder_image_bytes(builder);
+	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
 	chunk = gstore_chunk_create(1, hold);
-	space = gstore_image_reserve(first->pinning, bytes, merge->purpose);
-	codec->builder_write(builder, gstore_image_memory(space));
-	chunk->format = first->format;
-	chunk->pinning = first->pinning;
-	chunk->rows = codec->builder_rows(builder);
-	chunk->image_bytes = bytes;
-	gstore_chunk_keep_bounds(chunk, &stamp->schema,
-							 gstore_image_memory(space), merge->purpose);
-	chunk->location = gstore_image_place(space);
+	gstore_gathering_write(&gathering, first->pinning, chunk);
 	chunk->schema = first->schema;
 	chunk->ranges[0].stamp = first->ranges[0].stamp;
 	pg_atomic_init_u32(&chunk->ranges[0].stamp.outcome, GSTORE_FROZEN);
@@ -342,7 +306,7 @@ swap(Merge *merge, GstoreChunk *merged)
 		if (taken < merge->nsources &&
 			list[i] == merge->sources[taken].chunk->self)
 		{
-			gstore_chunk_unlink(merge->sources[taken].chunk);
+			gstore_chunk_unlink(merge->sources[taken].chunk, &table->key);
 			if (taken++ == 0 && merged != NULL)
 				list[kept++] = merged->self;
 		}
@@ -382,13 +346,16 @@ publish(Merge *merge, GstoreChunk *merged)
 		return false;
 	}
 	GSTORE_FAULT_POINT("merge-before-swap");
+	gstore_progress_phase(GSTORE_PROGRESS_SWAPPING);
 	done = swap(merge, merged);
+	GSTORE_FAULT_POINT("merge-after-swap");
 	LockRelease(&tag, ShareUpdateExclusiveLock, true);
 	return done;
 }
 
-int64
-gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager)
+bool
+gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager,
+				   int64 *won)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "gstore_fdw merge",
@@ -397,8 +364,9 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager)
 	Merge *merge;
 	GstoreChunk *merged;
 	GstoreHold *hold = NULL;
-	int64 won = 0;
+	bool done = false;
 
+	*won = 0;
 	/* Not in the context: an error deletes that before holds are released. */
 	merge = MemoryContextAllocZero(TopMemoryContext, sizeof(Merge) +
 														 MOST_CHUNKS * sizeof(Source));
@@ -414,10 +382,12 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager)
 	if (choose(merge))
 	{
 		merged = build(merge, &hold);
-		won = merge->bytes - (merged ? merged->image_bytes : 0);
-		if (!publish(merge, merged))
+		GSTORE_FAULT_POINT("merge-built");
+		*won = merge->bytes - (merged ? merged->image_bytes : 0);
+		done = publish(merge, merged);
+		if (!done)
 		{
-			won = -1;
+			*won = 0;
 			if (merged != NULL)
 				gstore_hold_release(hold);
 		}
@@ -432,5 +402,5 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager)
 	}
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-	return won;
+	return done;
 }

@@ -17,10 +17,11 @@
 /*
  * Merge one run of chunks of a table, if there is one worth it; image_bytes is
  * the size that chunks aim at.  eager: two chunks are worth it, and any with
- * deleted rows.  Returns the bytes won (0: nothing done), -1 if it was thrown
- * away.  The caller keeps the table from going away, and must be able to raise.
+ * deleted rows.  Returns whether it merged: false if there was nothing to do, or
+ * the work was thrown away.  won is by how much the images shrank.  The caller
+ * keeps the table from going away, and must be able to raise.
  */
-extern int64 gstore_merge_table(GstoreTable *table, uint64 image_bytes,
-								bool eager);
+extern bool gstore_merge_table(GstoreTable *table, uint64 image_bytes,
+							   bool eager, int64 *won);
 
 #endif

@@ -11,6 +11,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 
+#include "fault.h"
 #include "store/table.h"
 
 /* Did every insertion into the chunk come to nothing, or does everyone see
@@ -60,13 +61,13 @@ tidy_deletions(GstoreChunk *chunk, FullTransactionId horizon)
 	return deleted == chunk->rows;
 }
 
-bool
+uint64
 gstore_table_reclaim(GstoreTable *table, FullTransactionId horizon)
 {
 	dsa_area *area = gstore_dsa();
 	dsa_pointer *list;
 	uint32 kept = 0;
-	bool unlinked;
+	uint64 unlinked = 0;
 
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
 	list = table->nchunks > 0 ? dsa_get_address(area, table->chunks) : NULL;
@@ -79,18 +80,20 @@ gstore_table_reclaim(GstoreTable *table, FullTransactionId horizon)
 			dead = tidy_deletions(chunk, horizon);
 		if (dead)
 		{
-			gstore_chunk_unlink(chunk);
+			unlinked += chunk->image_bytes;
+			gstore_chunk_unlink(chunk, &table->key);
 			continue;
 		}
 		for (uint32 j = 0; j < chunk->nranges; j++)
 			freeze(&chunk->ranges[j].stamp, horizon);
 		list[kept++] = list[i];
 	}
-	unlinked = kept < table->nchunks;
-	table->nchunks = kept;
-	if (unlinked)
+	if (kept < table->nchunks)
 		table->revision++;
+	table->nchunks = kept;
 	LWLockRelease(&table->lock);
+	if (unlinked > 0)
+		GSTORE_FAULT_POINT("reclaim-unlinked");
 	return unlinked;
 }
 

@@ -268,7 +268,7 @@ gstore_table_unlink(GstoreTable *table, GstoreChunk *chunk)
 				(table->nchunks - i) * sizeof(dsa_pointer));
 		table->nchunks--;
 		table->revision++;
-		gstore_chunk_unlink(chunk);
+		gstore_chunk_unlink(chunk, &table->key);
 	}
 	LWLockRelease(&table->lock);
 }
@@ -301,7 +301,7 @@ gstore_table_drop(GstoreTable *table)
 	{
 		list = dsa_get_address(area, table->chunks);
 		for (uint32 i = 0; i < table->nchunks; i++)
-			gstore_chunk_unlink(dsa_get_address(area, list[i]));
+			gstore_chunk_unlink(dsa_get_address(area, list[i]), &table->key);
 		table->nchunks = 0;
 	}
 	LWLockRelease(&table->lock);

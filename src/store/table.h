@@ -49,11 +49,12 @@ extern uint8 *gstore_empty_bitmap(MemoryContext context, uint64 rows);
 /*
  * Take back what no one can see: chunks whose inserters all aborted or whose
  * deletion every snapshot sees, aborted deletion vectors; and freeze stamps
- * that everyone sees.  Returns true if anything was unlinked.  Pinned chunks
- * only lose their place in the list.  Raises only when memory cannot be mapped.
+ * that everyone sees.  Returns the bytes of the images that were unlinked.
+ * Pinned chunks only lose their place in the list.  Raises only when memory
+ * cannot be mapped.
  */
-extern bool gstore_table_reclaim(GstoreTable *table,
-								 FullTransactionId horizon);
+extern uint64 gstore_table_reclaim(GstoreTable *table,
+								   FullTransactionId horizon);
 
 /* The same for every table, dropped and empty entries included: the keeper's
  * sweep, also called by a backend that is short of memory. */

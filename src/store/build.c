@@ -1,0 +1,79 @@
+/*
+ * build.c
+ *	  Chunks made of chunks; see build.h.
+ *
+ * Private memory: about the size of the image, until it is written.  Must know
+ * nothing of who sees which rows: its callers say which to keep.
+ */
+#include "postgres.h"
+
+#include "request/view.h"
+#include "store/build.h"
+#include "store/writer.h"
+
+static void
+check(const GstoreGathering *gathering, GstoreCodecStatus status,
+	  const GstoreCodecError *error)
+{
+	if (status != GSTORE_CODEC_OK)
+		gstore_codec_raise(status, error, gathering->relname,
+						   gathering->schema);
+}
+
+void
+gstore_gathering_begin(GstoreGathering *gathering)
+{
+	gathering->allocator = gstore_context_allocator();
+	gathering->builder = gathering->codec->builder_create(gathering->schema,
+														  &gathering->allocator);
+	if (gathering->builder == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory while %s", gathering->purpose)));
+}
+
+void
+gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
+					 const GstoreSchema *then, const uint8 *keep)
+{
+	const GstoreCodec *codec = gstore_codec(chunk->format);
+	GstoreByteRange all = {0, chunk->image_bytes};
+	GstoreView *view = gstore_view_open(chunk->location, chunk->self, &all, 1,
+										gathering->purpose);
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+	GstoreImage *image;
+	const void *bytes;
+
+	gstore_view_wait(view);
+	bytes = gstore_view_pointer(view, 0);
+	status = codec->open(bytes, chunk->image_bytes, then,
+						 &gathering->allocator, &image, &error);
+	check(gathering, status, &error);
+	status = gstore_codec_merge(gathering->codec, gathering->builder,
+								gathering->schema, codec, image, then, bytes,
+								keep, &gathering->allocator, &error);
+	check(gathering, status, &error);
+	codec->close(image);
+	gstore_view_close(view);
+}
+
+void
+gstore_gathering_write(GstoreGathering *gathering, int pinning,
+					   GstoreChunk *chunk)
+{
+	const GstoreCodec *codec = gathering->codec;
+	GstoreBuilder *builder = gathering->builder;
+	GstoreImageSpace *space;
+
+	chunk->format = codec->format;
+	chunk->pinning = pinning;
+	chunk->rows = codec->builder_rows(builder);
+	chunk->image_bytes = codec->builder_image_bytes(builder);
+	space = gstore_image_reserve(pinning, chunk->image_bytes,
+								 gathering->purpose);
+	codec->builder_write(builder, gstore_image_memory(space));
+	gstore_chunk_keep_bounds(chunk, gathering->schema,
+							 gstore_image_memory(space), gathering->relname);
+	chunk->location = gstore_image_place(space);
+}
