@@ -50,7 +50,7 @@ gstore_table_publish(GstoreTable *table, GstoreChunk *chunk, GstoreHold *hold,
 						get_rel_name(table->key.table)),
 				 errhint("Create the table anew and copy its rows.")));
 	reserve_place(table);
-	gstore_transaction_reserve(table, chunk->nranges);
+	gstore_transaction_reserve(table, 1);
 
 	list = dsa_get_address(gstore_dsa(), table->chunks);
 	LWLockAcquire(&table->lock, LW_EXCLUSIVE);
@@ -60,9 +60,7 @@ gstore_table_publish(GstoreTable *table, GstoreChunk *chunk, GstoreHold *hold,
 	table->revision++;
 	LWLockRelease(&table->lock);
 
-	for (uint32 i = 0; i < chunk->nranges; i++)
-		gstore_transaction_record(GSTORE_WRITE_INSERT, table, chunk,
-								  &chunk->ranges[i].stamp,
-								  chunk->ranges[i].rows, by_update, subid);
+	gstore_transaction_record(GSTORE_WRITE_INSERT, table, chunk, NULL,
+							  chunk->rows, by_update, subid);
 	gstore_hold_forget(hold);
 }

@@ -21,7 +21,7 @@
 #include "store/transaction.h"
 
 /*
- * One stamp of ours whose outcome is open.  It has a pin on its chunk: as soon
+ * One change of ours whose outcome is open.  It has a pin on its chunk: as soon
  * as outcomes are recorded others may take the chunk away.
  */
 typedef struct Write
@@ -32,7 +32,7 @@ typedef struct Write
 	SubTransactionId subid; /* InvalidSubTransactionId: aborted */
 	GstoreTable *table;
 	GstoreChunk *chunk;
-	GstoreStamp *stamp;
+	GstoreStamp *stamp; /* NULL: those of the chunk's ranges */
 } Write;
 
 /* A table to be dropped if the transaction commits. */
@@ -120,7 +120,83 @@ gstore_transaction_record(GstoreWriteKind kind, GstoreTable *table,
 	write->stamp = stamp;
 }
 
+/* ---- joining chunks ---- */
+
+/* Records looked through at most, so that a transaction which changes other
+ * tables by many statements does not pay for it. */
+#define MOST_RECORDS 1024
+
+int
+gstore_transaction_latest(const GstoreTable *table, GstoreChunk **chunks,
+						  int most)
+{
+	SubTransactionId subid = GetCurrentSubTransactionId();
+	uint64 end = current->nwrites > MOST_RECORDS ? current->nwrites - MOST_RECORDS : 0;
+	bool by_update = false;
+	int n = 0;
+
+	for (uint64 i = current->nwrites; i > end && n < most; i--)
+	{
+		const Write *write = &current->writes[i - 1];
+
+		if (write->table != table || write->subid == InvalidSubTransactionId)
+			continue;
+		if (write->kind != GSTORE_WRITE_INSERT)
+			continue;
+		if (write->subid != subid || (n > 0 && write->by_update != by_update))
+			break;
+		by_update = write->by_update;
+		chunks[n++] = write->chunk;
+	}
+	return n;
+}
+
+/* All are the current subtransaction's, so no other one's records move past
+ * where it began. */
+void
+gstore_transaction_replace(GstoreChunk *const *chunks, int n,
+						   GstoreChunk *joined)
+{
+	uint64 first = current->nwrites;
+	uint64 kept;
+	int left = n;
+
+	while (left > 0)
+	{
+		Assert(first > 0);
+		if (current->writes[--first].kind == GSTORE_WRITE_INSERT &&
+			current->writes[first].chunk == chunks[n - left])
+			left--;
+	}
+
+	/* The oldest one's record becomes the joined chunk's. */
+	gstore_chunk_pin(joined);
+	current->writes[first].chunk = joined;
+	current->writes[first].rows = joined->rows;
+	gstore_chunk_unpin(chunks[n - 1]);
+	kept = first + 1;
+	left = n - 1;
+	for (uint64 i = kept; i < current->nwrites; i++)
+		if (left > 0 && current->writes[i].kind == GSTORE_WRITE_INSERT &&
+			current->writes[i].chunk == chunks[left - 1])
+			gstore_chunk_unpin(chunks[--left]);
+		else
+			current->writes[kept++] = current->writes[i];
+	current->nwrites = kept;
+}
+
 /* ---- the ends of transactions ---- */
+
+static void
+record_outcome(const Write *write, GstoreOutcome outcome)
+{
+	if (write->kind != GSTORE_WRITE_INSERT)
+		pg_atomic_write_u32(&write->stamp->outcome, outcome);
+	else
+		for (uint32 i = 0; i < write->chunk->nranges; i++)
+			pg_atomic_write_u32(&write->chunk->ranges[i].stamp.outcome,
+								outcome);
+}
 
 /* Nothing of the write is looked at after this. */
 static void
@@ -138,7 +214,7 @@ forget_write(Write *write)
 static void
 abort_write(Write *write)
 {
-	pg_atomic_write_u32(&write->stamp->outcome, GSTORE_ABORTED);
+	record_outcome(write, GSTORE_ABORTED);
 	if (write->kind == GSTORE_WRITE_INSERT &&
 		gstore_chunk_all_aborted(write->chunk))
 		gstore_table_unlink(write->table, write->chunk);
@@ -201,7 +277,7 @@ commit_writes(void)
 		if (write->subid == InvalidSubTransactionId)
 			continue;
 		count_write(write);
-		pg_atomic_write_u32(&write->stamp->outcome, GSTORE_COMMITTED);
+		record_outcome(write, GSTORE_COMMITTED);
 		if (i == current->nwrites || write->table != write[1].table)
 			count_revision(write->table);
 	}

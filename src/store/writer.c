@@ -15,6 +15,7 @@
 #include "fault.h"
 #include "guc.h"
 #include "request/view.h"
+#include "store/join.h"
 #include "store/pending.h"
 #include "store/publish.h"
 #include "store/table.h"
@@ -218,4 +219,6 @@ gstore_writer_flush(GstoreWriter *writer)
 						 writer->subid);
 	GSTORE_FAULT_POINT("writer-after-publish");
 	codec->builder_reset(writer->builder);
+	if (writer->subid == GetCurrentSubTransactionId())
+		gstore_join_latest(target, table);
 }
