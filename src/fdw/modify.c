@@ -27,11 +27,12 @@
 #include "fdw/rowaddress.h"
 #include "fdw/statement.h"
 #include "fdw/form.h"
+#include "fdw/modify.h"
 #include "fdw/textform.h"
 #include "store/deleter.h"
 #include "store/writer.h"
 
-typedef struct ModifyState
+struct GstoreModify
 {
 	GstoreTarget *target;
 	GstoreWriter *writer;	/* INSERT, UPDATE */
@@ -44,7 +45,7 @@ typedef struct ModifyState
 	GstoreForm **forms;	  /* [natts], NULL: stored as it is */
 	TupleTableSlot *slot; /* being appended */
 	Datum *values;		  /* [natts] flattened row */
-} ModifyState;
+};
 
 /* ---- planning ---- */
 
@@ -82,7 +83,7 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
 static char *
 refused_value(void *state, int column)
 {
-	TupleTableSlot *slot = ((ModifyState *) state)->slot;
+	TupleTableSlot *slot = ((GstoreModify *) state)->slot;
 
 	return gstore_value_text(TupleDescAttr(slot->tts_tupleDescriptor,
 										   column)
@@ -90,13 +91,13 @@ refused_value(void *state, int column)
 							 slot->tts_values[column]);
 }
 
-static ModifyState *
-begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
+GstoreModify *
+gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 {
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
 	Relation relation = rinfo->ri_RelationDesc;
 	TupleDesc desc = RelationGetDescr(relation);
-	ModifyState *state = palloc0(sizeof(ModifyState));
+	GstoreModify *state = palloc0(sizeof(GstoreModify));
 
 	gstore_lock_for_writing(RelationGetRelid(relation));
 	CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
@@ -122,7 +123,6 @@ begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 		if (attribute->attlen == -1 || state->forms[i] != NULL)
 			state->special[state->nspecial++] = i;
 	}
-	rinfo->ri_FdwState = state;
 	MemoryContextSwitchTo(old);
 	return state;
 }
@@ -132,14 +132,15 @@ begin_modify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
 			 List *fdw_private, int subplan_index, int eflags)
 {
 	EState *estate = mtstate->ps.state;
-	ModifyState *state;
+	GstoreModify *state;
 
 	(void) fdw_private;
 	(void) subplan_index;
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
-	state = begin(estate, rinfo, mtstate->operation);
+	state = gstore_modify_begin(estate, rinfo, mtstate->operation);
+	rinfo->ri_FdwState = state;
 	if (mtstate->operation != CMD_INSERT)
 		state->row_attno =
 			ExecFindJunkAttributeInTlist(outerPlanState(mtstate)->plan->targetlist,
@@ -152,22 +153,26 @@ static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
 	if (rinfo->ri_FdwState == NULL)
-		begin(mtstate->ps.state, rinfo, CMD_INSERT);
+		rinfo->ri_FdwState = gstore_modify_begin(mtstate->ps.state, rinfo,
+												 CMD_INSERT);
 }
 
-static void
-end_modify(EState *estate, ResultRelInfo *rinfo)
+void
+gstore_modify_end(GstoreModify *state)
 {
-	ModifyState *state = rinfo->ri_FdwState;
-
-	(void) estate;
-	if (state == NULL)
-		return;
 	if (state->deleter != NULL)
 		gstore_deleter_end(state->deleter);
 	state->deleter = NULL;
 	if (state->writer != NULL)
 		gstore_writer_flush(state->writer);
+}
+
+static void
+end_modify(EState *estate, ResultRelInfo *rinfo)
+{
+	(void) estate;
+	if (rinfo->ri_FdwState != NULL)
+		gstore_modify_end(rinfo->ri_FdwState);
 }
 
 /* ---- rows ---- */
@@ -189,7 +194,7 @@ check_constraints(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
  * memory.
  */
 static Datum *
-prepare_values(EState *estate, ModifyState *state, TupleTableSlot *slot)
+prepare_values(EState *estate, GstoreModify *state, TupleTableSlot *slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(estate));
 	Datum *values = slot->tts_values;
@@ -220,7 +225,7 @@ prepare_values(EState *estate, ModifyState *state, TupleTableSlot *slot)
 }
 
 static void
-append_row(EState *estate, ModifyState *state, TupleTableSlot *slot)
+append_row(EState *estate, GstoreModify *state, TupleTableSlot *slot)
 {
 	Datum *values;
 
@@ -241,17 +246,10 @@ exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 	return slot;
 }
 
-/* Delete the row that a plan's row names; false: pass it over. */
-static bool
-delete_old(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *plan_slot)
+bool
+gstore_modify_delete(EState *estate, ResultRelInfo *rinfo,
+					 GstoreModify *state, ItemPointer tid)
 {
-	ModifyState *state = rinfo->ri_FdwState;
-	bool isnull;
-	Datum tid = ExecGetJunkAttribute(plan_slot, state->row_attno,
-									 &isnull);
-
-	if (isnull)
-		elog(ERROR, "ctid is NULL");
 	if (state->deleter == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
@@ -266,22 +264,42 @@ delete_old(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *plan_slot)
 											  state->by_update);
 		MemoryContextSwitchTo(old);
 	}
-	return gstore_deleter_add(state->deleter,
-							  gstore_tid_to_row_address((ItemPointer)
-															DatumGetPointer(tid)));
+	return gstore_deleter_add(state->deleter, gstore_tid_to_row_address(tid));
+}
+
+bool
+gstore_modify_update(EState *estate, ResultRelInfo *rinfo,
+					 GstoreModify *state, ItemPointer tid,
+					 TupleTableSlot *slot)
+{
+	check_constraints(estate, rinfo, slot);
+	if (!gstore_modify_delete(estate, rinfo, state, tid))
+		return false;
+	append_row(estate, state, slot);
+	return true;
+}
+
+/* The address of the row that a plan's row is about. */
+static ItemPointer
+row_of(ResultRelInfo *rinfo, TupleTableSlot *plan_slot)
+{
+	GstoreModify *state = rinfo->ri_FdwState;
+	bool isnull;
+	Datum tid = ExecGetJunkAttribute(plan_slot, state->row_attno, &isnull);
+
+	if (isnull)
+		elog(ERROR, "ctid is NULL");
+	return (ItemPointer) DatumGetPointer(tid);
 }
 
 static TupleTableSlot *
 exec_update(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
-	ModifyState *state = rinfo->ri_FdwState;
-
-	check_constraints(estate, rinfo, slot);
-	if (!delete_old(estate, rinfo, plan_slot))
-		return NULL;
-	append_row(estate, state, slot);
-	return slot;
+	return gstore_modify_update(estate, rinfo, rinfo->ri_FdwState,
+								row_of(rinfo, plan_slot), slot)
+			   ? slot
+			   : NULL;
 }
 
 /* The slot is to hold the deleted row, if anyone wants to see it. */
@@ -312,7 +330,8 @@ static TupleTableSlot *
 exec_delete(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
-	if (!delete_old(estate, rinfo, plan_slot))
+	if (!gstore_modify_delete(estate, rinfo, rinfo->ri_FdwState,
+							  row_of(rinfo, plan_slot)))
 		return NULL;
 	store_old_row(rinfo, slot, plan_slot);
 	return slot;

@@ -68,8 +68,8 @@ typedef struct GstoreScanState
 
 /* ---- begin ---- */
 
-static void
-begin_table_scan(ForeignScanState *node, int eflags)
+void
+gstore_scan_begin(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	List *columns = list_nth(plan->fdw_private, GSTORE_SCAN_COLUMNS);
@@ -114,7 +114,7 @@ begin_scan(ForeignScanState *node, int eflags)
 	if (gstore_is_upper(node))
 		gstore_aggregate_begin(node, eflags);
 	else
-		begin_table_scan(node, eflags);
+		gstore_scan_begin(node, eflags);
 }
 
 static void
@@ -369,15 +369,13 @@ check_locked_row(ForeignScanState *node, TupleTableSlot *slot, uint64 address)
 		gstore_deleter_refuse();
 }
 
-static TupleTableSlot *
-iterate_scan(ForeignScanState *node)
+TupleTableSlot *
+gstore_scan_iterate(ForeignScanState *node)
 {
 	GstoreScanState *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	uint64 row;
 
-	if (gstore_is_upper(node))
-		return gstore_aggregate_iterate(node);
 	if (unlikely(state->set == NULL))
 		take_set(node);
 
@@ -409,6 +407,24 @@ iterate_scan(ForeignScanState *node)
 	return slot;
 }
 
+static TupleTableSlot *
+iterate_scan(ForeignScanState *node)
+{
+	return gstore_is_upper(node) ? gstore_aggregate_iterate(node)
+								 : gstore_scan_iterate(node);
+}
+
+GstoreSeenSet *
+gstore_scan_set(ForeignScanState *node, Snapshot *snapshot)
+{
+	GstoreScanState *state = node->fdw_state;
+
+	if (state->set == NULL)
+		take_set(node);
+	*snapshot = state->snapshot;
+	return state->set;
+}
+
 static void
 rescan(ForeignScanState *node)
 {
@@ -431,16 +447,11 @@ rescan(ForeignScanState *node)
 	state->row = state->batch_end = 0;
 }
 
-static void
-end_scan(ForeignScanState *node)
+void
+gstore_scan_end(ForeignScanState *node)
 {
 	GstoreScanState *state = node->fdw_state;
 
-	if (gstore_is_upper(node))
-	{
-		gstore_aggregate_end(node);
-		return;
-	}
 	if (state == NULL)
 		return;
 	if (state->locker != NULL)
@@ -451,6 +462,15 @@ end_scan(ForeignScanState *node)
 		gstore_seen_set_release(state->set);
 	if (state->is_target)
 		gstore_statement_end_scan(node->ss.ps.state);
+}
+
+static void
+end_scan(ForeignScanState *node)
+{
+	if (gstore_is_upper(node))
+		gstore_aggregate_end(node);
+	else
+		gstore_scan_end(node);
 }
 
 /* ---- EXPLAIN ---- */
@@ -470,8 +490,8 @@ gstore_scan_explain_input(ForeignScanState *node, ExplainState *es)
 	ExplainPropertyInteger("Bytes Read", NULL, stats->bytes, es);
 }
 
-static void
-explain_table_scan(ForeignScanState *node, ExplainState *es)
+void
+gstore_scan_explain(ForeignScanState *node, ExplainState *es)
 {
 	GstoreScanState *state = node->fdw_state;
 	GstoreTable *table = gstore_table_find(RelationGetRelid(state->relation));
@@ -495,7 +515,7 @@ explain_scan(ForeignScanState *node, ExplainState *es)
 	if (gstore_is_upper(node))
 		gstore_aggregate_explain(node, es);
 	else
-		explain_table_scan(node, es);
+		gstore_scan_explain(node, es);
 }
 
 /* ---- as columns ---- */

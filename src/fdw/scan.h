@@ -1,6 +1,7 @@
 /*
  * scan.h
- *	  A foreign scan's rows as columns, for a node that computes on them.
+ *	  A foreign scan's rows, for whoever changes them or computes on their
+ *	  columns.
  */
 #ifndef GSTORE_SCAN_H
 #define GSTORE_SCAN_H
@@ -10,6 +11,17 @@
 
 #include "exec/engine.h"
 #include "store/window.h"
+
+/* The callbacks of a table's scan; a row's slot has its address if the plan
+ * wants it. */
+extern void gstore_scan_begin(ForeignScanState *node, int eflags);
+extern TupleTableSlot *gstore_scan_iterate(ForeignScanState *node);
+extern void gstore_scan_end(ForeignScanState *node);
+extern void gstore_scan_explain(ForeignScanState *node, ExplainState *es);
+
+/* All that it sees, by which snapshot. */
+extern GstoreSeenSet *gstore_scan_set(ForeignScanState *node,
+									  Snapshot *snapshot);
 
 typedef struct GstoreScanInput
 {
