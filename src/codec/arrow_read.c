@@ -411,7 +411,8 @@ no_memory(GstoreCodecError *error)
 }
 
 static GstoreCodecStatus decode(const GstoreColumnView *view, uint64 from,
-								uint64 count, GstoreValue *values, bool *nulls,
+								uint64 count, const uint8 *only,
+								GstoreValue *values, bool *nulls,
 								GstoreScratch *scratch,
 								GstoreCodecError *error);
 
@@ -443,7 +444,7 @@ decode_lists(const GstoreColumnView *view, uint64 from, uint64 count,
 	element_values = (GstoreValue *) (nested + count);
 	element_nulls = (bool *) (element_values + (last - first));
 	if (last > first)
-		status = decode(&field, 0, last - first, element_values,
+		status = decode(&field, 0, last - first, NULL, element_values,
 						element_nulls, child, error);
 	for (uint64 i = 0; status == GSTORE_CODEC_OK && i < count; i++)
 	{
@@ -490,7 +491,7 @@ decode_structs(const GstoreColumnView *view, uint64 from, uint64 count,
 											  &field, NULL, error);
 
 		if (status == GSTORE_CODEC_OK)
-			status = decode(&field, 0, count, field_values, field_nulls,
+			status = decode(&field, 0, count, NULL, field_values, field_nulls,
 							&children[j], error);
 		if (status != GSTORE_CODEC_OK)
 			return status;
@@ -512,8 +513,8 @@ decode_structs(const GstoreColumnView *view, uint64 from, uint64 count,
 
 static GstoreCodecStatus
 decode(const GstoreColumnView *view, uint64 from, uint64 count,
-	   GstoreValue *values, bool *nulls, GstoreScratch *scratch,
-	   GstoreCodecError *error)
+	   const uint8 *only, GstoreValue *values, bool *nulls,
+	   GstoreScratch *scratch, GstoreCodecError *error)
 {
 	if (view->encoding == GSTORE_ENCODING_ABSENT)
 	{
@@ -527,6 +528,7 @@ decode(const GstoreColumnView *view, uint64 from, uint64 count,
 		return GSTORE_CODEC_OK;
 	}
 	gstore_decode_nulls(view, from, count, nulls);
+	gstore_decode_only(only, count, nulls);
 	switch (view->encoding)
 	{
 		case GSTORE_ENCODING_ARROW_BITS:

@@ -427,7 +427,7 @@ bounds_of_decoded(const GstoreCodec *codec, const GstoreColumnView *view,
 	for (uint64 at = from; at < to; at += GSTORE_BATCH_ROWS)
 	{
 		uint64 count = to - at < GSTORE_BATCH_ROWS ? to - at : GSTORE_BATCH_ROWS;
-		GstoreCodecStatus status = codec->decode(view, at, count, values,
+		GstoreCodecStatus status = codec->decode(view, at, count, NULL, values,
 												 nulls, scratch, error);
 
 		if (status != GSTORE_CODEC_OK)

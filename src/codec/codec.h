@@ -282,12 +282,14 @@ typedef struct GstoreCodec
 
 	/* ---- project ---- */
 
-	/* Decode rows [from, from + count) of a view into values and nulls.
-	 * Pointers stay valid as long as the bound memory does and scratch is not
+	/* Decode rows [from, from + count) of a view into values and nulls; where
+	 * only is not NULL, those in it (LSB first, bit 0 is row from): the rest
+	 * means nothing.  Pointers stay valid as long as the bound memory does and scratch is not
 	 * used again; one scratch per column.  Values of NULL rows
 	 * mean nothing. */
 	GstoreCodecStatus (*decode)(const GstoreColumnView *view, uint64 from,
-								uint64 count, GstoreValue *values,
+								uint64 count, const uint8 *only,
+								GstoreValue *values,
 								bool *nulls, GstoreScratch *scratch,
 								GstoreCodecError *error);
 

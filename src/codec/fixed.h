@@ -23,6 +23,14 @@ gstore_decode_nulls(const GstoreColumnView *view, uint64 from, uint64 count,
 							 nulls);
 }
 
+/* Rows that are not in the bitmap are as good as NULL to a decoder. */
+static inline void
+gstore_decode_only(const uint8 *only, uint64 count, bool *nulls)
+{
+	for (uint64 i = 0; only != NULL && i < count; i++)
+		nulls[i] |= !gstore_bit(only, i);
+}
+
 /* As PostgreSQL makes Datums of values: by-value ones are sign-extended. */
 static inline void
 gstore_decode_fixed(const GstoreColumnView *view, uint64 from, uint64 count,

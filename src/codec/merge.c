@@ -69,6 +69,7 @@ append_batch(const GstoreCodec *target, GstoreBuilder *builder, int ncols,
 	for (int column = 0; column < ncols; column++)
 	{
 		status = source->decode(&batch->views[column], first, count,
+								keep == NULL ? NULL : keep + first / 8,
 								batch->values + column * GSTORE_BATCH_ROWS,
 								batch->nulls + column * GSTORE_BATCH_ROWS,
 								&batch->scratch[column],

@@ -210,7 +210,8 @@ is_sound(const GstoreColumnView *view, uint64 offset)
 
 static GstoreCodecStatus
 decode_varlena(const GstoreColumnView *view, uint64 from, uint64 count,
-			   GstoreValue *values, bool *nulls, GstoreCodecError *error)
+			   const uint8 *only, GstoreValue *values, bool *nulls,
+			   GstoreCodecError *error)
 {
 	const uint32 *offsets = (const uint32 *) view->values + from;
 
@@ -220,7 +221,7 @@ decode_varlena(const GstoreColumnView *view, uint64 from, uint64 count,
 
 		nulls[i] = offset == 0;
 		values[i] = 0;
-		if (offset == 0)
+		if (offset == 0 || (only != NULL && !gstore_bit(only, i)))
 			continue;
 		if (unlikely(!is_sound(view, offset)))
 			return gstore_codec_corrupt(error, -1,
@@ -232,8 +233,8 @@ decode_varlena(const GstoreColumnView *view, uint64 from, uint64 count,
 
 static GstoreCodecStatus
 decode(const GstoreColumnView *view, uint64 from, uint64 count,
-	   GstoreValue *values, bool *nulls, GstoreScratch *scratch,
-	   GstoreCodecError *error)
+	   const uint8 *only, GstoreValue *values, bool *nulls,
+	   GstoreScratch *scratch, GstoreCodecError *error)
 {
 	(void) scratch;
 	switch (view->encoding)
@@ -242,7 +243,7 @@ decode(const GstoreColumnView *view, uint64 from, uint64 count,
 			gstore_decode_fixed(view, from, count, values, nulls);
 			return GSTORE_CODEC_OK;
 		case GSTORE_ENCODING_PGSTROM_VARLENA:
-			return decode_varlena(view, from, count, values, nulls, error);
+			return decode_varlena(view, from, count, only, values, nulls, error);
 		default:
 			memset(nulls, true, count * sizeof(bool));
 			memset(values, 0, count * sizeof(GstoreValue));

@@ -72,7 +72,7 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 		GstoreCodecStatus status;
 
 		scratch[i].allocator = &allocator;
-		status = window->codec->decode(&window->columns[i], row, 1, &value,
+		status = window->codec->decode(&window->columns[i], row, 1, NULL, &value,
 									   &nulls[to], &scratch[i], &error);
 
 		if (status != GSTORE_CODEC_OK)

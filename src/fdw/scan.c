@@ -252,6 +252,7 @@ decode_batch(GstoreScanState *state, bool for_filter)
 			continue;
 		status = window->codec->decode(&window->columns[i],
 									   state->batch_first, count,
+									   state->pushdown == NULL ? NULL : state->pass,
 									   state->values[i], state->nulls[i],
 									   &state->scratch[i], &error);
 		if (unlikely(status != GSTORE_CODEC_OK))

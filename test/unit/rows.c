@@ -647,7 +647,7 @@ column_holds(const GstoreCodec *codec, const GstoreImage *opened,
 	{
 		uint64 n = Min(GSTORE_BATCH_ROWS, count - from);
 
-		if (codec->decode(&view, from, n, values, nulls, scratch, &error) !=
+		if (codec->decode(&view, from, n, NULL, values, nulls, scratch, &error) !=
 			GSTORE_CODEC_OK)
 		{
 			printf("# column %d: %s\n", column, error.message);
@@ -778,7 +778,7 @@ image_walk(const GstoreCodec *codec, const uint8 *image, uint64 bytes,
 		{
 			uint64 n = Min(GSTORE_BATCH_ROWS, rows - from);
 
-			status = codec->decode(&view, from, n, values, nulls, &scratch,
+			status = codec->decode(&view, from, n, NULL, values, nulls, &scratch,
 								   &error);
 			for (uint64 j = 0; status == GSTORE_CODEC_OK && j < n; j++)
 				if (!nulls[j])

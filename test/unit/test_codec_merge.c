@@ -124,7 +124,7 @@ test_keep(void)
 	pointers[0] = merged + ranges[0].offset;
 	codec->bind(image, 0, 0, codec->rows(image), pointers, &view, &error);
 	codec->decode(&view, 0, Min(codec->rows(image), GSTORE_BATCH_ROWS),
-				  values, nulls, NULL, &error);
+				  NULL, values, nulls, NULL, &error);
 	for (uint64 row = 0; row < rows.count; row++)
 	{
 		uint8 buffer[256];
