@@ -15,6 +15,7 @@
 
 #include "exec/exec.h"
 #include "fdw/plan.h"
+#include "fdw/pushdown.h"
 #include "fdw/scan.h"
 #include "fdw/upper.h"
 
@@ -31,6 +32,7 @@ typedef struct AggregateState
 	bool started;
 	bool falls_back; /* the outer plan is run */
 	int threads;
+	GstoreEngineUse use;
 } AggregateState;
 
 /* The foreign scan at the bottom of the outer plan. */
@@ -115,6 +117,8 @@ run_program(AggregateState *state, const GstoreProgram *program)
 {
 	GstoreScanInput input;
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+	instr_time start;
+	instr_time end;
 
 	state->threads = gstore_exec_threads();
 	state->engine = gstore_exec_engine(program, get_hash_memory_limit());
@@ -122,10 +126,17 @@ run_program(AggregateState *state, const GstoreProgram *program)
 	while (status == GSTORE_ENGINE_OK && gstore_scan_next(&input))
 	{
 		CHECK_FOR_INTERRUPTS();
+		INSTR_TIME_SET_CURRENT(start);
 		status = gstore_engine_aggregate(state->engine, &input.rows);
+		INSTR_TIME_SET_CURRENT(end);
+		INSTR_TIME_ACCUM_DIFF(state->use.time, end, start);
+		state->use.bytes += input.bytes;
 	}
+	INSTR_TIME_SET_CURRENT(start);
 	if (status == GSTORE_ENGINE_OK)
 		status = gstore_engine_finish(state->engine);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(state->use.time, end, start);
 	if (status == GSTORE_ENGINE_CANCELLED || status == GSTORE_ENGINE_OUT_OF_MEMORY)
 		gstore_exec_check(state->engine, status, input.relname);
 	return status;
@@ -314,5 +325,6 @@ gstore_aggregate_explain(ForeignScanState *node, ExplainState *es)
 		return;
 	if (es->verbose)
 		ExplainPropertyInteger("Threads", NULL, state->threads, es);
+	gstore_engine_use_explain(&state->use, es);
 	gstore_scan_explain_input(state->scan, es);
 }

@@ -43,6 +43,8 @@ struct GstorePushdown
 	uint8 *pass;
 	uint8 *recheck;
 	uint64 rechecked;
+	uint64 window_bytes; /* of the program's columns */
+	GstoreEngineUse use;
 };
 
 /* ---- planning ---- */
@@ -118,11 +120,13 @@ compile_program(GstorePushdown *pushdown)
 	MemoryContextSwitchTo(old);
 }
 
-void
+uint64
 gstore_pushdown_bind(const GstoreProgram *program, const GstoreWindow *window,
 					 const AttrNumber *attnums, int ncolumns,
 					 const char *relname, GstoreColumnView *columns)
 {
+	uint64 bytes = 0;
+
 	for (int i = 0; i < program->ncolumns; i++)
 	{
 		AttrNumber attnum = gstore_program_attnum(program, i);
@@ -134,7 +138,9 @@ gstore_pushdown_bind(const GstoreProgram *program, const GstoreWindow *window,
 			elog(ERROR, "column %d of foreign table \"%s\" is used but not read",
 				 attnum, relname);
 		columns[i] = window->columns[at];
+		bytes += window->bytes[at];
 	}
+	return bytes;
 }
 
 static void
@@ -143,9 +149,10 @@ bind_window(GstorePushdown *pushdown, const GstoreWindow *window)
 	pushdown->window = window;
 	pushdown->slice_end = 0;
 	if (pushdown->program != NULL)
-		gstore_pushdown_bind(pushdown->program, window, pushdown->attnums,
-							 pushdown->ncolumns, pushdown->relname,
-							 pushdown->columns);
+		pushdown->window_bytes =
+			gstore_pushdown_bind(pushdown->program, window, pushdown->attnums,
+								 pushdown->ncolumns, pushdown->relname,
+								 pushdown->columns);
 }
 
 static void
@@ -175,6 +182,9 @@ filter_slice(GstorePushdown *pushdown, uint64 first)
 							   .rows = window->rows,
 							   .hidden = window->seen->hidden,
 							   .hidden_bit = window->first};
+	GstoreEngineStatus status;
+	instr_time start;
+	instr_time end;
 
 	make_room(pushdown, rows);
 	pushdown->slice_first = first;
@@ -186,11 +196,14 @@ filter_slice(GstorePushdown *pushdown, uint64 first)
 		memset(pushdown->recheck, 0xFF, pushdown->room / 8);
 		return;
 	}
-	gstore_exec_check(pushdown->engine,
-					  gstore_engine_filter(pushdown->engine, &input, first,
-										   rows, pushdown->pass,
-										   pushdown->recheck),
-					  pushdown->relname);
+	INSTR_TIME_SET_CURRENT(start);
+	status = gstore_engine_filter(pushdown->engine, &input, first, rows,
+								  pushdown->pass, pushdown->recheck);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(pushdown->use.time, end, start);
+	pushdown->use.bytes += (uint64) ((double) pushdown->window_bytes * rows /
+									 window->rows);
+	gstore_exec_check(pushdown->engine, status, pushdown->relname);
 }
 
 bool
@@ -249,6 +262,19 @@ gstore_pushdown_rescan(GstorePushdown *pushdown)
 /* ---- EXPLAIN ---- */
 
 void
+gstore_engine_use_explain(const GstoreEngineUse *use, ExplainState *es)
+{
+	double seconds = INSTR_TIME_GET_DOUBLE(use->time);
+
+	if (!es->verbose || !es->timing || seconds == 0)
+		return;
+	ExplainPropertyFloat("Engine Time", "ms", seconds * 1000, 3, es);
+	ExplainPropertyInteger("Engine Bytes", NULL, use->bytes, es);
+	ExplainPropertyFloat("Engine Rate", "GB/s", use->bytes / seconds / 1e9, 3,
+						 es);
+}
+
+void
 gstore_pushdown_explain(ForeignScanState *node,
 						const GstorePushdown *pushdown, ExplainState *es)
 {
@@ -268,6 +294,7 @@ gstore_pushdown_explain(ForeignScanState *node,
 		return;
 	if (es->verbose && pushdown->threads > 0)
 		ExplainPropertyInteger("Threads", NULL, pushdown->threads, es);
+	gstore_engine_use_explain(&pushdown->use, es);
 	if (pushdown->rechecked > 0)
 		ExplainPropertyInteger("Rows Rechecked", NULL, pushdown->rechecked,
 							   es);

@@ -9,6 +9,7 @@
 #include "commands/explain.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
+#include "portability/instr_time.h"
 
 #include "exec/engine.h"
 #include "store/window.h"
@@ -38,12 +39,23 @@ extern bool gstore_pushdown_batch(GstorePushdown *pushdown,
 								  uint64 count, const uint8 **pass,
 								  const uint8 **recheck);
 
-/* The columns of a window, whose attnums are given, in a program's order. */
-extern void gstore_pushdown_bind(const GstoreProgram *program,
-								 const GstoreWindow *window,
-								 const AttrNumber *attnums, int ncolumns,
-								 const char *relname,
-								 GstoreColumnView *columns);
+/* What an engine has done, for EXPLAIN. */
+typedef struct GstoreEngineUse
+{
+	instr_time time;
+	uint64 bytes; /* of the columns that its program read */
+} GstoreEngineUse;
+
+extern void gstore_engine_use_explain(const GstoreEngineUse *use,
+									  ExplainState *es);
+
+/* The columns of a window, whose attnums are given, in a program's order;
+ * returns how many bytes they take. */
+extern uint64 gstore_pushdown_bind(const GstoreProgram *program,
+								   const GstoreWindow *window,
+								   const AttrNumber *attnums, int ncolumns,
+								   const char *relname,
+								   GstoreColumnView *columns);
 
 /* Before a row is put together to be rechecked: the last one's memory is
  * needed no more. */

@@ -546,8 +546,9 @@ gstore_scan_next(GstoreScanInput *input)
 
 	if (window == NULL)
 		return false;
-	gstore_pushdown_bind(input->program, window, state->attnums,
-						 state->ncolumns, input->relname, input->columns);
+	input->bytes = gstore_pushdown_bind(input->program, window, state->attnums,
+										state->ncolumns, input->relname,
+										input->columns);
 	input->rows.columns = input->columns;
 	input->rows.rows = window->rows;
 	input->rows.hidden = window->seen->hidden;

@@ -27,6 +27,7 @@ typedef struct GstoreScanInput
 {
 	const char *relname;
 	GstoreEngineInput rows; /* of the window at hand, as the program wants */
+	uint64 bytes;			/* of the program's columns in it */
 	/* internal */
 	ForeignScanState *scan;
 	const GstoreProgram *program;

@@ -70,6 +70,8 @@ gstore_windows_begin(GstoreSeenSet *set, const GstoreTarget *target,
 	{
 		scan->slots[i].window.columns =
 			palloc0(Max(ncolumns, 1) * sizeof(GstoreColumnView));
+		scan->slots[i].window.bytes = palloc0(Max(ncolumns, 1) *
+											  sizeof(uint64));
 		scan->slots[i].nranges = palloc0(Max(ncolumns, 1) * sizeof(int));
 	}
 	return scan;
@@ -296,10 +298,11 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 				scan->codec->column_ranges(scan->image, scan->attnums[i] - 1,
 										   window->first, window->rows,
 										   &scan->ranges[nranges]);
-		nranges += slot->nranges[i];
+		window->bytes[i] = 0;
+		for (int j = 0; j < slot->nranges[i]; j++)
+			window->bytes[i] += scan->ranges[nranges++].length;
+		scan->stats.bytes += window->bytes[i];
 	}
-	for (int i = 0; i < nranges; i++)
-		scan->stats.bytes += scan->ranges[i].length;
 	slot->view = nranges == 0 ? NULL : gstore_view_open(seen->chunk->location, seen->chunk->self, scan->ranges, nranges, scan->purpose);
 	slot->filled = true;
 

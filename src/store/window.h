@@ -20,6 +20,7 @@ typedef struct GstoreWindow
 	uint64 first;			  /* rows [first, first + rows) of the chunk */
 	uint64 rows;
 	GstoreColumnView *columns; /* one per requested column, in order */
+	uint64 *bytes;			   /* of the image that each takes */
 } GstoreWindow;
 
 /* What was read so far, for EXPLAIN. */
