@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 our @EXPORT = qw(start_session end_session waiting_at wake_up left_behind
-  nothing_left set_for_all);
+  nothing_left at_rest set_for_all);
 
 # start_session(node, query): psql at work on it in the background.  Its
 # backend's application_name is {name}.
@@ -86,6 +86,18 @@ sub nothing_left
 		select(undef, undef, undef, 0.05);
 	}
 	return is($now, $before, $name);
+}
+
+# At rest: by how much what is used of the devices differs from what the chunks
+# of this database's tables and the images handed out take.
+sub at_rest
+{
+	my ($node) = @_;
+
+	sql($node, 'SELECT gstore_request_barrier()');
+	return sql($node, q{SELECT (SELECT sum(used) FROM gstore_devices)
+		- (SELECT coalesce(sum(memory), 0) FROM gstore_tables)
+		- (SELECT coalesce(sum(bytes), 0) FROM gstore_exports() WHERE retired)});
 }
 
 # Faults for all processes that are not told otherwise: the keeper's way to
