@@ -1,12 +1,14 @@
 
-# A process is killed in the midst of its work: the server starts over with
-# empty tables and with all memory free, and serves again.
+# A process is killed in the midst of its work, at every point of writing,
+# deleting, joining, merging and reclaiming: the server starts over with empty
+# tables and with all memory free, and serves again.
 
 use strict;
 use warnings FATAL => 'all';
 
 use GstoreFault;
 use GstoreNode;
+use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = new_node('kill_points', "gstore_fdw.staging_memory = '16MB'\n");
@@ -14,14 +16,30 @@ my $load = q{INSERT INTO t SELECT i, repeat('x', 100) || i FROM generate_series(
 
 sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
 sql($node, 'CREATE FOREIGN TABLE stays (id int, note text) SERVER gstore_fdw');
+sql($node, q{CREATE PROCEDURE fill(n int) LANGUAGE plpgsql AS $$
+	BEGIN FOR i IN 1 .. n LOOP INSERT INTO t VALUES (i, 'x'); END LOOP; END $$});
 
-# The keeper has no memory of what the backends did, nor the other way round.
-my @backends = ('image-reserve', 'writer-before-publish', 'writer-after-publish');
+# What a backend does, and where it is killed.  The keeper has no memory of what
+# the backends did, nor the other way round.
+my @backends = (
+	[ $load, qw(image-reserve image-place writer-before-encode
+		  writer-before-publish writer-after-publish) ],
+	[ "BEGIN; CALL fill(7); SAVEPOINT s; CALL fill(100); COMMIT", qw(join-before-swap join-after-swap) ],
+	[ 'DELETE FROM stays WHERE id % 3 = 0', qw(deleter-before-publish deleter-after-publish) ],
+	[ "UPDATE stays SET note = 'y' WHERE id % 3 = 0", qw(deleter-before-publish writer-after-publish) ],
+	[ q{SELECT count(*) FROM stays WHERE note <> ''}, qw(view-open) ],
+	[ q{SELECT gstore_compact('stays')}, qw(merge-built merge-before-swap merge-after-swap) ]);
 my @keepers;
 if (device() eq 'cuda')
 {
-	push @backends, 'request-submitted', 'request-done', 'image-narrow';
+	push @{ $backends[0] }, 'request-submitted', 'request-done', 'image-narrow';
 	@keepers = ('keeper-alloc', 'keeper-copy', 'keeper-finish');
+}
+
+sub fill_stays
+{
+	sql($node, "INSERT INTO stays SELECT i, 'x' FROM generate_series(1, 1000) i") foreach 1 .. 3;
+	return;
 }
 
 sub back_again
@@ -32,39 +50,97 @@ sub back_again
 	ok(wait_for('the keeper', sub {
 		my ($status) = $node->psql('postgres', 'SELECT gstore_request_barrier()');
 		return $status == 0; }), 'and the keeper');
-	is(sql($node, 'SELECT count(*) FROM t'), '0', 'the table is empty');
+	is(sql($node, 'SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM stays)'), '0|0', 'the tables are empty');
+	is(sql($node, 'SELECT count(*) FROM pgstrom.gstore_fdw_chunk_info'), '0', 'no chunk is left');
 	is(left_behind($node), '0|0|0|0|0', 'all memory is free');
 	is(sql($node, "SET gstore_fdw.chunk_size = '2MB'; $load; SELECT count(*), max(note) FROM t"),
 		'100000|' . 'x' x 100 . '99999', 'it can be filled');
+	is(at_rest($node), '0', 'what is used is what the chunks take');
 	return;
 }
 
-foreach my $point (@backends)
+# The server has noticed: its processes are other ones.
+sub crashed
 {
-	my $reader = start_session($node,
-		q{SELECT count(a.note || b.note) FROM t a, generate_series(1, 1000) b(note)});
+	my ($before, $name) = @_;
 
-	sql($node, "INSERT INTO stays SELECT i, 'x' FROM generate_series(1, 1000) i");
-	$node->psql('postgres', "SET gstore_fdw.debug_fault = '$point:kill'; $load");
-	end_session($reader);
-	back_again("killed at $point");
+	return ok(wait_for('the crash', sub {
+		my ($now) = children($node, qr/checkpointer/);
+		return !defined $now || $now != $before; }), "killed at $name");
 }
-foreach my $point (@keepers)
+
+foreach my $case (@backends)
 {
+	my ($work, @points) = @$case;
+
+	foreach my $point (@points)
+	{
+		fill_stays();
+		my ($before) = children($node, qr/checkpointer/);
+		my $reader = start_session($node,
+			q{SELECT count(a.note || b.note) FROM stays a, generate_series(1, 1000) b(note)});
+
+		$node->psql('postgres', "SET gstore_fdw.debug_fault = '$point:kill'; $work");
+		end_session($reader);
+		crashed($before, "$point in " . substr($work, 0, 30));
+		back_again($point);
+	}
+}
+
+# A backend that takes back what nobody sees, before the worker does.
+{
+	my ($worker) = children($node, qr/gstore_fdw maintenance worker/);
+	my ($before) = children($node, qr/checkpointer/);
+	my $old;
+
+	fill_stays();
+	$old = $node->background_psql('postgres');
+	$old->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM stays');
+	sql($node, 'DELETE FROM stays');
+	kill 'STOP', $worker;
+	$old->query_safe('COMMIT');
+	$old->quit;
+	$node->psql('postgres', q{SET gstore_fdw.debug_fault = 'reclaim-unlinked:kill'; SELECT gstore_compact('stays')});
+	kill 'CONT', $worker;
+	crashed($before, 'reclaim-unlinked');
+	back_again('reclaim-unlinked');
+}
+
+# The keeper, and the worker that merges and takes back.
+sub killed_by_setting
+{
+	my ($point, $work) = @_;
+	my ($before) = children($node, qr/checkpointer/);
+
 	set_for_all($node, "$point:kill");
 	for (my $i = 0; $i < 100; $i++)
 	{
-		my ($status) = $node->psql('postgres', "BEGIN; $load; ROLLBACK",
-			on_error_stop => 1);
-		last if $status != 0;
+		last if $node->psql('postgres', $work, on_error_stop => 1) != 0;
+		my ($now) = children($node, qr/checkpointer/);
+		last if !defined $now || $now != $before;
+		select(undef, undef, undef, 0.02);
 	}
-	ok(wait_until_up($node), "the server is up after the keeper was killed at $point");
+	crashed($before, "$point, a background process");
+	ok(wait_until_up($node), 'the server is up');
 	wait_for('the setting to be taken back', sub {
 		return 0 if $node->psql('postgres', 'ALTER SYSTEM RESET gstore_fdw.debug_fault') != 0
 		  || $node->psql('postgres', 'SELECT pg_reload_conf()') != 0;
 		my ($status, $out) = $node->psql('postgres', 'SHOW gstore_fdw.debug_fault');
 		return $status == 0 && $out eq ''; });
-	back_again("the keeper killed at $point");
+	back_again("a background process killed at $point");
+	return;
 }
+
+killed_by_setting($_, "BEGIN; $load; ROLLBACK") foreach @keepers;
+
+# It works again and again; no session passes these points.
+sql($node, 'ALTER SYSTEM SET gstore_fdw.autocompact = on');
+sql($node, 'SELECT pg_reload_conf()');
+my $small = join(';', ("SET gstore_fdw.debug_fault = ''", ('INSERT INTO stays VALUES (1)') x 10));
+killed_by_setting($_, $small)
+  foreach 'view-open', 'image-reserve', 'merge-built', 'merge-before-swap', 'merge-after-swap';
+killed_by_setting('reclaim-unlinked', "$small; DELETE FROM stays WHERE id = 1; INSERT INTO stays VALUES (2)");
+
+unlike(slurp_file($node->logfile), qr/PANIC|TRAP/, 'no crash but those');
 $node->stop('fast');
 done_testing();
