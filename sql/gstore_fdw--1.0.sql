@@ -178,6 +178,26 @@ COMMENT ON VIEW gstore_exports IS
 
 GRANT SELECT ON gstore_exports TO PUBLIC;
 
+-- ---- large objects and GPU memory of other programs ----
+
+CREATE FUNCTION lo_import_gpu(device_nr int, ipc_mhandle bytea,
+	"offset" bigint, length bigint, loid oid DEFAULT 0)
+	RETURNS oid
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION lo_export_gpu(loid oid, device_nr int, ipc_mhandle bytea,
+	"offset" bigint, length bigint)
+	RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION lo_import_gpu(int, bytea, bigint, bigint, oid) IS
+	'a large object of a range of device memory; returns its oid';
+COMMENT ON FUNCTION lo_export_gpu(oid, int, bytea, bigint, bigint) IS
+	'a large object into a range of device memory; returns the bytes it had';
+
+REVOKE ALL ON FUNCTION lo_import_gpu(int, bytea, bigint, bigint, oid),
+	lo_export_gpu(oid, int, bytea, bigint, bigint)
+	FROM PUBLIC;
+
 -- ---- what keeps memory from being freed ----
 
 CREATE FUNCTION gstore_dead(

@@ -539,7 +539,8 @@ close_handle(int device, GstoreDeviceAddress address,
 		   CALL(cuIpcCloseMemHandle, (address), error);
 }
 
-/* Whatever the driver has against a handle, the handle came from a caller. */
+/* Whatever the driver has against a handle, the handle came from a caller: the
+ * device is lost only if it says so when asked for something else. */
 static bool
 open_handle(int device, const GstoreIpcHandle *handle,
 			GstoreDeviceAddress *address, uint64 *bytes,
@@ -556,7 +557,9 @@ open_handle(int device, const GstoreIpcHandle *handle,
 	if (!CALL(cuIpcOpenMemHandle_v2,
 			  (&pointer, foreign, CU_IPC_MEM_LAZY_ENABLE_PEER_ACCESS), error))
 	{
-		if (error->kind == GSTORE_DEVICE_FAILED)
+		if (error->kind == GSTORE_DEVICE_FAILED ||
+			(error->kind == GSTORE_DEVICE_LOST &&
+			 driver.cuMemGetInfo_v2(&size, &size) == CUDA_SUCCESS))
 			error->kind = GSTORE_DEVICE_INVALID;
 		return false;
 	}

@@ -11,8 +11,9 @@
 typedef enum GstoreLocationKind
 {
 	GSTORE_LOCATION_NONE = 0,
-	GSTORE_LOCATION_ARENA, /* an extent of the arena */
-	GSTORE_LOCATION_DEVICE /* an allocation of a keeper-only device */
+	GSTORE_LOCATION_ARENA,	/* an extent of the arena */
+	GSTORE_LOCATION_DEVICE, /* an allocation of a keeper-only device */
+	GSTORE_LOCATION_OPENED	/* another process's, which the keeper has opened */
 } GstoreLocationKind;
 
 typedef struct GstoreLocation

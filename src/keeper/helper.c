@@ -2,8 +2,9 @@
  * helper.c
  *	  The keeper's helper thread.
  *
- * Allocating and freeing device memory may wait until the device is idle; on a
- * thread of its own that holds up no copy.  The thread blocks all signals, so
+ * Allocating and freeing device memory, opening and closing what other processes
+ * have, may wait until the device is idle; on a thread of its own that holds up no
+ * copy.  The thread blocks all signals, so
  * that PostgreSQL's handlers run in the main thread only, and must never call
  * anything of PostgreSQL: no ereport, no palloc, no latch.
  */
@@ -75,6 +76,15 @@ do_job(GstoreJob *job)
 		case GSTORE_JOB_FREE:
 			job->good = device_ops->free(job->device, job->address,
 										 &job->error);
+			break;
+		case GSTORE_JOB_OPEN:
+			job->good = device_ops->open_handle(job->device, &job->handle,
+												&job->address, &job->bytes,
+												&job->error);
+			break;
+		case GSTORE_JOB_CLOSE:
+			job->good = device_ops->close_handle(job->device, job->address,
+												 &job->error);
 			break;
 	}
 }

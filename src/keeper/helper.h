@@ -13,7 +13,9 @@
 typedef enum GstoreJobKind
 {
 	GSTORE_JOB_ALLOC,
-	GSTORE_JOB_FREE
+	GSTORE_JOB_FREE,
+	GSTORE_JOB_OPEN,
+	GSTORE_JOB_CLOSE
 } GstoreJobKind;
 
 /* Owned by the thread from submit until finished returns it. */
@@ -22,8 +24,9 @@ typedef struct GstoreJob
 	struct GstoreJob *next;
 	GstoreJobKind kind;
 	int device;
-	uint64 bytes;				 /* alloc */
-	GstoreDeviceAddress address; /* free; result of alloc */
+	uint64 bytes;				 /* alloc; result of open */
+	GstoreIpcHandle handle;		 /* open */
+	GstoreDeviceAddress address; /* free, close; result of alloc, open */
 	bool good;					 /* result; else error */
 	GstoreDeviceError error;
 	uint64 available; /* when out of memory: bytes the device has */

@@ -10,9 +10,11 @@
  *	 FETCH		(WAITING) -> COPYING
  *	 RELEASE	(HOLDING) -> FREEING
  *	 EXPORT		answered at once
+ *	 OPEN		OPENING, and where nobody wants it any more -> CLOSING
+ *	 CLOSE		(HOLDING) -> CLOSING
  *	 BARRIER	HOLDING
  *
- * ALLOCATING and FREEING: the helper thread is at it.  WAITING: for a stream.
+ * ALLOCATING, FREEING, OPENING, CLOSING: the helper thread is at it.  WAITING: for a stream.
  * COPYING: on a stream of its own, which says when it is done.  HOLDING: for
  * other tasks or frees to be done.
  *
@@ -50,6 +52,8 @@ typedef enum TaskState
 	TASK_WAITING,
 	TASK_COPYING,
 	TASK_FREEING,
+	TASK_OPENING,
+	TASK_CLOSING,
 	TASK_HOLDING
 } TaskState;
 
@@ -111,7 +115,7 @@ lose(int device, const GstoreDeviceError *error)
 static bool
 is_present(const GstoreLocation *location)
 {
-	return location->kind == GSTORE_LOCATION_DEVICE &&
+	return location->kind != GSTORE_LOCATION_ARENA &&
 		   location->device < devices->count &&
 		   gstore_location_alive(location->device, location->epoch,
 								 location->kind);
@@ -175,7 +179,22 @@ free_the_dead(void)
 
 /* ---- the end of a task ---- */
 
-/* Answer, and forget the task; an allocation nobody wants is freed first. */
+/* Have the helper close what an open opened. */
+static void
+submit_close(Task *task)
+{
+	GstoreLocation *location = &task->request->location;
+
+	task->state = TASK_CLOSING;
+	task->job.kind = GSTORE_JOB_CLOSE;
+	task->job.device = location->device;
+	task->job.address = location->address;
+	location->kind = GSTORE_LOCATION_NONE;
+	gstore_helper_submit(&task->job);
+}
+
+/* Answer, and forget the task; an allocation nobody wants is freed first, and
+ * what was opened is closed. */
 static void
 finish(Task *task)
 {
@@ -192,6 +211,12 @@ finish(Task *task)
 		request->kind == GSTORE_REQUEST_UPLOAD)
 	{
 		free_allocation(task);
+		return;
+	}
+	if (is_present(&request->location) &&
+		request->kind == GSTORE_REQUEST_OPEN)
+	{
+		submit_close(task);
 		return;
 	}
 	dlist_delete(&task->node);
@@ -241,6 +266,19 @@ copy_segment(Task *task, uint64 device_offset, uint64 staging_offset,
 									  &task->error);
 }
 
+/* An allocation is larger than its image, and may have held another one: who
+ * opens it is not to find that. */
+static bool
+clear_rest(Task *task)
+{
+	const GstoreLocation *location = &task->request->location;
+	uint64 bytes = task->request->bytes;
+
+	return bytes == location->length ||
+		   device_ops->fill(task->stream, location->address + bytes, 0,
+							location->length - bytes, &task->error);
+}
+
 /* Do all segments lie within the allocation and the window? */
 static bool
 segments_fit(const GstoreRequest *request)
@@ -275,7 +313,9 @@ queue_copies(Task *task)
 	task->state = TASK_COPYING;
 	task->error.kind = GSTORE_DEVICE_OK;
 	if (request->kind == GSTORE_REQUEST_UPLOAD)
-		good = copy_segment(task, 0, 0, request->bytes);
+		good = copy_segment(task, 0, 0,
+							request->staging_length > 0 ? request->bytes : 0) &&
+			   clear_rest(task);
 	else
 		for (int i = 0; good && i < request->nsegments; i++)
 			good = copy_segment(task, request->segments[i].device_offset,
@@ -368,7 +408,7 @@ is_unused(Task *task)
 		Task *other = dlist_container(Task, node, iter.cur);
 
 		if (other != task && other->state != TASK_HOLDING &&
-			other->request->location.kind == GSTORE_LOCATION_DEVICE &&
+			other->request->location.kind == task->request->location.kind &&
 			other->request->location.device ==
 				task->request->location.device &&
 			other->request->location.address ==
@@ -385,6 +425,15 @@ try_release(Task *task)
 		finish(task);
 	else if (is_unused(task))
 		free_allocation(task);
+}
+
+static void
+try_close(Task *task)
+{
+	if (!is_present(&task->request->location))
+		finish(task);
+	else if (is_unused(task))
+		submit_close(task);
 }
 
 static bool
@@ -424,6 +473,17 @@ export_allocation(Task *task)
 			lose(request->device, &task->error);
 		finish(task);
 	}
+}
+
+static void
+begin_open(Task *task)
+{
+	GSTORE_FAULT_POINT("keeper-open");
+	task->state = TASK_OPENING;
+	task->job.kind = GSTORE_JOB_OPEN;
+	task->job.device = task->request->device;
+	task->job.handle = task->request->handle;
+	gstore_helper_submit(&task->job);
 }
 
 static void
@@ -475,6 +535,12 @@ begin(GstoreRequest *request)
 		case GSTORE_REQUEST_EXPORT:
 			export_allocation(task);
 			break;
+		case GSTORE_REQUEST_OPEN:
+			begin_open(task);
+			break;
+		case GSTORE_REQUEST_CLOSE:
+			try_close(task);
+			break;
 		case GSTORE_REQUEST_BARRIER:
 			break;
 	}
@@ -517,7 +583,7 @@ allocated(Task *task)
 	request->location.epoch = pg_atomic_read_u32(&slot->epoch);
 	request->location.address = job->address;
 	request->location.length = request->wanted;
-	if (request->staging_length > 0 && !request->abandoned)
+	if (!request->abandoned)
 		begin_copy(task);
 	else
 		finish(task);
@@ -545,6 +611,48 @@ freed(GstoreJob *job)
 		job->next = idle_free_jobs;
 		idle_free_jobs = job;
 	}
+}
+
+static void
+opened(Task *task)
+{
+	GstoreRequest *request = task->request;
+	GstoreJob *job = &task->job;
+
+	if (job->good)
+	{
+		request->location.kind = GSTORE_LOCATION_OPENED;
+		request->location.device = request->device;
+		request->location.epoch =
+			pg_atomic_read_u32(&devices->slots[request->device].epoch);
+		request->location.address = job->address;
+		request->location.length = job->bytes;
+	}
+	else
+	{
+		if (job->error.kind == GSTORE_DEVICE_LOST)
+			lose(request->device, &job->error);
+		task->error = job->error;
+	}
+	finish(task);
+}
+
+static void
+closed(Task *task)
+{
+	GstoreJob *job = &task->job;
+
+	if (!job->good)
+	{
+		if (job->error.kind == GSTORE_DEVICE_LOST)
+			lose(job->device, &job->error);
+		ereport(WARNING,
+				(errmsg("memory of another process, on device %d, could not be closed",
+						job->device),
+				 errdetail("%.64s: %.192s.", job->error.what,
+						   job->error.text)));
+	}
+	finish(task);
 }
 
 /* Look at what every task waits for. */
@@ -580,11 +688,15 @@ go_on(void)
 					begin_upload(task);
 				else if (task->request->kind == GSTORE_REQUEST_RELEASE)
 					try_release(task);
+				else if (task->request->kind == GSTORE_REQUEST_CLOSE)
+					try_close(task);
 				else if (everything_before_is_done(task))
 					finish(task);
 				break;
 			case TASK_ALLOCATING:
 			case TASK_FREEING:
+			case TASK_OPENING:
+			case TASK_CLOSING:
 				break;
 		}
 	}
@@ -614,10 +726,21 @@ gstore_serve(void)
 
 	while ((job = gstore_helper_finished()) != NULL)
 	{
-		if (job->kind == GSTORE_JOB_ALLOC)
-			allocated(job->task);
-		else
-			freed(job);
+		switch (job->kind)
+		{
+			case GSTORE_JOB_ALLOC:
+				allocated(job->task);
+				break;
+			case GSTORE_JOB_FREE:
+				freed(job);
+				break;
+			case GSTORE_JOB_OPEN:
+				opened(job->task);
+				break;
+			case GSTORE_JOB_CLOSE:
+				closed(job->task);
+				break;
+		}
 	}
 	go_on();
 	(void) free_the_dead();

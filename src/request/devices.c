@@ -161,8 +161,8 @@ gstore_location_alive(int device, uint32 epoch, uint8 kind)
 {
 	if (kind == GSTORE_LOCATION_ARENA)
 		return true;
-	if (kind != GSTORE_LOCATION_DEVICE || devices == NULL ||
-		device < 0 || device >= GSTORE_MAX_DEVICES)
+	if ((kind != GSTORE_LOCATION_DEVICE && kind != GSTORE_LOCATION_OPENED) ||
+		devices == NULL || device < 0 || device >= GSTORE_MAX_DEVICES)
 		return false;
 	return pg_atomic_read_u32(&devices->slots[device].epoch) == epoch;
 }

@@ -69,6 +69,9 @@ gstore_location_free(GstoreLocation location)
 			/* With the device's epoch ends what it held. */
 			return !gstore_location_alive(location.device, location.epoch,
 										  location.kind);
+		case GSTORE_LOCATION_OPENED:
+			Assert(false); /* region.h closes it */
+			break;
 	}
 	return true;
 }

@@ -157,17 +157,22 @@ enqueue(GstoreRequest *request)
 }
 
 /* The owner, and nobody else, has it: give the slot back.  An allocation it
- * made is the keeper's to free, and the slot becomes the errand. */
+ * made is the keeper's to free, what it opened the keeper's to close, and the
+ * slot becomes the errand. */
 static void
 let_go(GstoreRequest *request)
 {
+	bool made = request->kind == GSTORE_REQUEST_UPLOAD &&
+				request->location.kind == GSTORE_LOCATION_DEVICE;
+	bool opened = request->kind == GSTORE_REQUEST_OPEN &&
+				  request->location.kind == GSTORE_LOCATION_OPENED;
+
 	held--;
-	if (request->kind == GSTORE_REQUEST_UPLOAD &&
-		pg_atomic_read_u32(&request->state) == GSTORE_REQUEST_DONE &&
-		request->location.kind == GSTORE_LOCATION_DEVICE)
+	if ((made || opened) &&
+		pg_atomic_read_u32(&request->state) == GSTORE_REQUEST_DONE)
 	{
 		drop_property(request);
-		request->kind = GSTORE_REQUEST_RELEASE;
+		request->kind = made ? GSTORE_REQUEST_RELEASE : GSTORE_REQUEST_CLOSE;
 		request->abandoned = true;
 		enqueue(request);
 		return;
@@ -283,9 +288,8 @@ gstore_request_is_done(GstoreRequest *request)
 	return done;
 }
 
-/* The one place where a backend learns the SQLSTATE of a device's error. */
-static int
-sqlstate_of(GstoreDeviceErrorKind kind)
+int
+gstore_request_sqlstate(GstoreDeviceErrorKind kind)
 {
 	switch (kind)
 	{
@@ -332,7 +336,7 @@ raise_failure(const GstoreDeviceError *error, int device, uint64 wanted,
 	if (error->kind == GSTORE_DEVICE_OUT_OF_MEMORY)
 		gstore_request_raise_memory(device, wanted, available, purpose);
 	ereport(ERROR,
-			(errcode(sqlstate_of(error->kind)),
+			(errcode(gstore_request_sqlstate(error->kind)),
 			 error->kind == GSTORE_DEVICE_LOST ? errmsg("device %d was lost", device) : errmsg("device %d could not serve a request", device),
 			 errdetail("%.64s: %.192s.", error->what, error->text),
 			 error->kind == GSTORE_DEVICE_LOST ? errhint("What the device held is gone: TRUNCATE its tables and load them again.") : 0,
@@ -448,7 +452,8 @@ gstore_request_next(void)
 		SpinLockAcquire(&request->mutex);
 		abandoned = request->abandoned;
 		SpinLockRelease(&request->mutex);
-		if (abandoned && request->kind != GSTORE_REQUEST_RELEASE)
+		if (abandoned && request->kind != GSTORE_REQUEST_RELEASE &&
+			request->kind != GSTORE_REQUEST_CLOSE)
 		{
 			pg_atomic_fetch_sub_u32(&pool->nqueued, 1);
 			gstore_request_recycle(request);

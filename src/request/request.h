@@ -10,11 +10,11 @@
  *
  * A request owns what it works on until the keeper has completed it: the
  * staging window in `staging_*`, a pin of its own on the chunk `pinned`, and on
- * an upload the device allocation it made.  If the backend goes away meanwhile
+ * an upload the device allocation it made, on an open the memory it opened.  If the backend goes away meanwhile
  * (cancel, error, exit) its hold marks the request abandoned and forgets it;
  * the keeper finishes it, frees what it owns, and returns the slot.  A backend
- * that goes away after its upload was done turns the slot into a RELEASE request:
- * nothing needs to be allocated to let go.
+ * that goes away after its upload was done turns the slot into a RELEASE request,
+ * after an open into a CLOSE: nothing needs to be allocated to let go.
  *
  * What the keeper was doing when it died is not touched until the next keeper
  * starts, for only then is it certain that no copy still writes into staging.
@@ -48,6 +48,9 @@ typedef enum GstoreRequestKind
 	GSTORE_REQUEST_RELEASE, /* free an allocation */
 	GSTORE_REQUEST_EXPORT,	/* result: handle, by which other processes open
 							 * the allocation at location */
+	GSTORE_REQUEST_OPEN,	/* result: location, memory that another process
+							 * has, by its handle */
+	GSTORE_REQUEST_CLOSE,	/* the end of that */
 	GSTORE_REQUEST_BARRIER	/* nothing: answers when all before it, and the
 								 * pending frees, are done (tests, DROP) */
 } GstoreRequestKind;
@@ -89,8 +92,8 @@ typedef struct GstoreRequest
 	dsa_pointer pinned; /* chunk to pin while it runs, or
 								 * InvalidDsaPointer; cleared by unpinning */
 	bool is_pinned;
-	uint64 bytes; /* upload: image bytes */
-	GstoreIpcHandle handle;
+	uint64 bytes;			/* upload: image bytes */
+	GstoreIpcHandle handle; /* open: of what; export: result */
 	int nsegments;
 	GstoreSegment segments[GSTORE_REQUEST_SEGMENTS];
 	GstoreDeviceError error; /* result: kind GSTORE_DEVICE_OK = success */
@@ -148,6 +151,9 @@ extern void gstore_request_end(GstoreRequest *request);
 extern void gstore_request_abandon(GstoreRequest *request);
 /* Requests this process has begun and not ended. */
 extern int gstore_request_held(void);
+
+/* The SQLSTATE of what a device or the keeper said. */
+extern int gstore_request_sqlstate(GstoreDeviceErrorKind kind);
 
 /* What waits to be freed is freed when this returns: for a second attempt
  * after running out of memory.  Interruptible. */

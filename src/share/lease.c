@@ -215,8 +215,8 @@ gstore_lease_again(Oid table, dsa_pointer chunk, uint64 content,
 
 /* ---- looking ---- */
 
-bool
-gstore_lease_find(const GstoreIpcHandle *handle, GstoreLease *found)
+static bool
+find(const GstoreIpcHandle *handle, bool pin, GstoreLease *found)
 {
 	bool is_found = false;
 
@@ -228,8 +228,22 @@ gstore_lease_find(const GstoreIpcHandle *handle, GstoreLease *found)
 			*found = leases->slots[i];
 			is_found = true;
 		}
+	if (is_found && pin)
+		gstore_chunk_pin_again(found->chunk);
 	LWLockRelease(lock);
 	return is_found;
+}
+
+bool
+gstore_lease_find(const GstoreIpcHandle *handle, GstoreLease *found)
+{
+	return find(handle, false, found);
+}
+
+bool
+gstore_lease_pin(const GstoreIpcHandle *handle, GstoreLease *found)
+{
+	return find(handle, true, found);
 }
 
 GstoreLease *

@@ -60,6 +60,10 @@ extern bool gstore_lease_release(const GstoreIpcHandle *handle);
 extern bool gstore_lease_find(const GstoreIpcHandle *handle,
 							  GstoreLease *lease);
 
+/* The same, with a pin on its chunk, undone by gstore_chunk_unpin_pointer(). */
+extern bool gstore_lease_pin(const GstoreIpcHandle *handle,
+							 GstoreLease *lease);
+
 /* All leases there are, in the current memory context. */
 extern GstoreLease *gstore_leases(int *count);
 
