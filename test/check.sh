@@ -4,9 +4,30 @@
 # Installs what is missing, builds with gcc and clang without a warning, and
 # runs every suite on host memory and on the CUDA driver's stand-in.  The last
 # line is "N passed, N failed"; the exit status says the same.
+#
+# Usage: check.sh [server]
+#   server     only the build and the suites that need a server, of them only
+#   SUITES='sql specs tap'   on   DEVICES='host cuda'   and   TAP='name...'
+#   RESULTS=FILE             gets a line "NAME PASSED FAILED" for each
 set -u
+what=${1:-everything}
+SUITES=${SUITES:-sql specs tap}
+DEVICES=${DEVICES:-host cuda}
 . "$(dirname "$0")/lib.sh"
 cd "$top" || exit 1
+
+# suite.sh sees names of tests as arguments
+tap_only=${TAP:-}
+unset TAP
+
+if [ -n "${RESULTS:-}" ]; then
+	mkdir -p "$(dirname "$RESULTS")"
+	: >"$RESULTS"
+fi
+result()
+{
+	[ -z "${RESULTS:-}" ] || echo "$*" >>"$RESULTS"
+}
 
 "$top/test/install-deps.sh" check || exit 1
 
@@ -33,9 +54,11 @@ step()
 	if GSTORE_TALLY='' "$@" >"$work/step.log" 2>&1; then
 		echo "$name: ok"
 		echo "1 0" >>"$GSTORE_TALLY"
+		result "${name// /-}" 1 0
 	else
 		echo "$name: FAILED"
-		grep -v '^\(gcc\|cc\|clang\)\b' "$work/step.log" | tail -n 60 |
+		result "${name// /-}" 0 1
+		grep -vE '^([a-z0-9_]+-linux-gnu-)?(gcc|cc|clang)\b' "$work/step.log" | tail -n 60 |
 			sed 's/^/    /'
 		echo "0 1" >>"$GSTORE_TALLY"
 		return 1
@@ -49,17 +72,20 @@ build()
 
 # Without a build there is nothing to run.
 step "build with gcc" build all COPT=-Werror || { summary; exit 1; }
-step "build with clang" build clang-objects COPT=-Werror
-step "layers" test/check_layers.sh
-step "layers are noticed" test/check_layers.sh --self-test
-step "map" test/check_map.sh
-step "headers for others" test/check_format_header.sh
-if test/format.sh here 2>/dev/null; then
-	step "format" build check-format
-else
-	echo "format: skipped, there is no clang-format 14"
+if [ "$what" = everything ]; then
+	step "build with clang" build clang-objects COPT=-Werror
+	step "layers" test/check_layers.sh
+	step "layers are noticed" test/check_layers.sh --self-test
+	step "map" test/check_map.sh
+	step "headers for others" test/check_format_header.sh
+	if test/format.sh here 2>/dev/null; then
+		step "format" build check-format
+	else
+		echo "format: skipped, there is no clang-format 14"
+	fi
+	step "unit test programs" build unit-programs UNIT_WERROR=-Werror
 fi
-step "unit test programs" build unit-programs cudasim UNIT_WERROR=-Werror
+step "driver's stand-in" build cudasim UNIT_WERROR=-Werror
 step "private PostgreSQL" env COPT=-Werror test/pgtree.sh || { summary; exit 1; }
 
 # The rest side by side; their output in one piece each, in this order.
@@ -76,23 +102,30 @@ task()
 	shift
 	tasks+=("$*")
 }
-for device in host cuda; do
-	task "sql-$device" test/suite.sh sql $device
-	task "specs-$device" test/suite.sh specs $device
-	for file in test/t/*.pl; do
-		[ -e "$file" ] || continue
-		name=$(basename "$file" .pl)
-		# a test says in its head which devices it is about, if not all
-		only=$(sed -n 's/^# devices: *//p' "$file")
-		[[ " ${only:-$device} " == *" $device "* ]] &&
-			task "tap-$name-$device" env SUITE_SUFFIX="-$name" \
-				test/suite.sh tap $device "$name"
+for device in $DEVICES; do
+	for suite in $SUITES; do
+		if [ "$suite" != tap ]; then
+			task "$suite-$device" test/suite.sh "$suite" "$device"
+			continue
+		fi
+		for file in test/t/*.pl; do
+			[ -e "$file" ] || continue
+			name=$(basename "$file" .pl)
+			[[ " ${tap_only:-$name} " == *" $name "* ]] || continue
+			# a test says in its head which devices it is about, if not all
+			only=$(sed -n 's/^# devices: *//p' "$file")
+			[[ " ${only:-$device} " == *" $device "* ]] &&
+				task "tap-$name-$device" env SUITE_SUFFIX="-$name" \
+					test/suite.sh tap "$device" "$name"
+		done
 	done
 done
-task images env TAP_RUN=python3 test/tap.sh test/clients/check_images.py
-[ ${#units[@]} -eq 0 ] ||
-	task unit env GSTORE_CUDASIM="$top/build/cudasim/libcuda.so.1" \
-		test/tap.sh "${units[@]}"
+if [ "$what" = everything ]; then
+	task images env TAP_RUN=python3 test/tap.sh test/clients/check_images.py
+	[ ${#units[@]} -eq 0 ] ||
+		task unit env GSTORE_CUDASIM="$top/build/cudasim/libcuda.so.1" \
+			test/tap.sh "${units[@]}"
+fi
 
 # Many of them wait most of the time: for a server to start, for a worker to
 # come back.
@@ -117,6 +150,8 @@ wait
 for i in "${!tasks[@]}"; do
 	cat "$work/log.$i"
 	cat "$work/tally.$i" 2>/dev/null >>"$GSTORE_TALLY"
+	result "${names[$i]}" "$(awk '{ passed += $1; failed += $2 }
+		END { print passed + 0, failed + 0 }' "$work/tally.$i")"
 done
 
 summary

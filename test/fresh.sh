@@ -6,12 +6,17 @@
 # Usage: fresh.sh [root|user]...        (default: both; needs root itself)
 #   SUITE=bookworm     or trixie, sid, or Ubuntu's noble
 #   GOALS='...'        what is made, in this order
+#   VARS='NAME=value'  the environment it is made in, a line for each variable
+#   KEEP=FOLDER        the tree lies there and stays: the next run finds what
+#                      this one has installed and built
 #
 # The empty tree and the downloaded packages are kept in /var/tmp.
 set -eu
 top=$(cd "$(dirname "$0")/.." && pwd -P)
 SUITE=${SUITE:-bookworm}
 GOALS=${GOALS:-quickstart quickstart quickstart-stop check}
+VARS=${VARS:-}
+KEEP=${KEEP:-}
 components=main
 case $SUITE in
 	noble | jammy)
@@ -43,13 +48,15 @@ inside()
 	# shellcheck disable=SC2016
 	unshare --mount --pid --fork --kill-child bash -eu -c '
 		tree=$1 who=$2
+		[ -z "$3" ] || mapfile -t vars <<<"$3"
 		mount --rbind /dev "$tree/dev"
 		mount -t proc proc "$tree/proc"
 		mount --bind '$cache'/debs "$tree/var/cache/apt/archives"
 		run() { chroot "$tree" env -i HOME=/root LC_ALL=C.UTF-8 \
 			DEBIAN_FRONTEND=noninteractive \
 			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
-		echo "127.0.0.1 $(hostname)" >>"$tree/etc/hosts"
+		grep -qs " $(hostname)$" "$tree/etc/hosts" ||
+			echo "127.0.0.1 $(hostname)" >>"$tree/etc/hosts"
 		# an archive that is not refreshed every week is good enough here
 		echo "Acquire::Check-Valid-Until false;" >"$tree/etc/apt/apt.conf.d/99gstore"
 		run apt-get -qq update
@@ -69,28 +76,48 @@ inside()
 		for goal in '"$GOALS"'; do
 			echo "==== $who: make $goal"
 			start=$SECONDS
-			$as make -C $cd --no-print-directory $goal
+			$as env ${vars[@]+"${vars[@]}"} make -C $cd --no-print-directory $goal
 			echo "==== $who: make $goal took $((SECONDS - start)) s"
 		done
-	' inside "$1" "$2"
+	' inside "$1" "$2" "$VARS"
+}
+
+# sources TREE: the checkout's files into the tree, and those it had before and
+# no longer has out of it
+sources()
+{
+	local to=$1/root/gstore_fdw
+
+	mkdir -p "$to"
+	(cd "$top" && git ls-files -co --exclude-standard | sort) >"$to.files.new"
+	if [ -e "$to.files" ]; then
+		comm -23 "$to.files" "$to.files.new" | (cd "$to" && xargs -r -d '\n' rm -f)
+	fi
+	mv "$to.files.new" "$to.files"
+	(cd "$top" && xargs -d '\n' cp -u --preserve=mode,timestamps --parents \
+		-t "$to" <"$to.files")
 }
 
 status=0
 for who in "${@:-root user}"; do
 	for who in $who; do
-		tree=$(mktemp -d /var/tmp/gstore-fresh.XXXXXX)
-		cp -a $cache/tree/. "$tree"
+		if [ -n "$KEEP" ]; then
+			tree=$KEEP
+			mkdir -p "$tree"
+			[ -e "$tree/etc" ] || cp -a $cache/tree/. "$tree"
+		else
+			tree=$(mktemp -d /var/tmp/gstore-fresh.XXXXXX)
+			cp -a $cache/tree/. "$tree"
+		fi
 		cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
-		mkdir "$tree/root/gstore_fdw"
-		(cd "$top" && git ls-files -co --exclude-standard -z |
-			xargs -0 cp --parents -t "$tree/root/gstore_fdw")
+		sources "$tree"
 		if inside "$tree" "$who"; then
 			echo "==== $who: all went well"
 		else
 			echo "==== $who: FAILED"
 			status=1
 		fi
-		rm -rf --one-file-system "$tree"
+		[ -n "$KEEP" ] || rm -rf --one-file-system "$tree"
 	done
 done
 exit $status

@@ -100,6 +100,15 @@ pgtree:
 check:
 	@test/check.sh
 
+# Of that, what needs a server: SUITES='sql specs tap' DEVICES='host cuda'.
+check-server:
+	@test/check.sh server
+
+# The same on every version of PostgreSQL that can be had, each in a Debian of
+# its own: VERSIONS='15 17 18'.  Needs root and debootstrap.
+check-versions:
+	@test/versions.sh $(VERSIONS)
+
 # One suite: DEVICE=host (default) or cuda (the stand-in), REGRESS/SPECS/TAP=
 # the names of some tests instead of all.
 DEVICE ?= host
@@ -141,6 +150,6 @@ fresh:
 help:
 	@sed -n '3,11s/^#//p' Makefile
 
-.PHONY: cudasim fuzz unit unit-programs deps pgtree check check-regress \
+.PHONY: cudasim fuzz unit unit-programs deps pgtree check check-server check-versions check-regress \
 	check-isolation check-tap layers format check-format quickstart \
 	quickstart-stop bench fresh help

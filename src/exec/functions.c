@@ -5,9 +5,14 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_database.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
+#include "utils/syscache.h"
 
 #include "exec/exec.h"
 
@@ -34,10 +39,73 @@ static const FunctionEntry function_entries[] = {
 #include "opcodes.def"
 };
 
+/*
+ * Whether the operating system's locale, or PostgreSQL's own provider, orders
+ * bytewise.  ICU never says so.
+ */
+static bool
+locale_is_bytewise(char provider, Datum locale, bool isnull)
+{
+	char *name;
+
+#if PG_VERSION_NUM >= 170000
+	/* its locales differ in what a letter is, not in their order */
+	if (provider == COLLPROVIDER_BUILTIN)
+		return true;
+#endif
+	if (provider != COLLPROVIDER_LIBC || isnull)
+		return false;
+	name = TextDatumGetCString(locale);
+	return strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0;
+}
+
+static bool
+database_is_bytewise(void)
+{
+	HeapTuple tuple =
+		SearchSysCache1(DATABASEOID, ObjectIdGetDatum(MyDatabaseId));
+	bool isnull;
+	bool bytewise;
+	Datum locale;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	locale = SysCacheGetAttr(DATABASEOID, tuple, Anum_pg_database_datcollate,
+							 &isnull);
+	bytewise = locale_is_bytewise(
+		((Form_pg_database) GETSTRUCT(tuple))->datlocprovider, locale, isnull);
+	ReleaseSysCache(tuple);
+	return bytewise;
+}
+
+/*
+ * Out of the catalogues: utils/pg_locale.h cannot be included where ICU's
+ * headers are not installed, and what it offers is another thing in each
+ * version.
+ */
 bool
 gstore_collation_is_bytewise(Oid collation)
 {
-	return OidIsValid(collation) && lc_collate_is_c(collation);
+	HeapTuple tuple;
+	bool isnull;
+	bool bytewise;
+	Datum locale;
+
+	if (collation == C_COLLATION_OID)
+		return true;
+	if (collation == DEFAULT_COLLATION_OID)
+		return database_is_bytewise();
+	tuple = OidIsValid(collation)
+				? SearchSysCache1(COLLOID, ObjectIdGetDatum(collation))
+				: NULL;
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	locale = SysCacheGetAttr(COLLOID, tuple, Anum_pg_collation_collcollate,
+							 &isnull);
+	bytewise = locale_is_bytewise(
+		((Form_pg_collation) GETSTRUCT(tuple))->collprovider, locale, isnull);
+	ReleaseSysCache(tuple);
+	return bytewise;
 }
 
 static bool

@@ -266,6 +266,7 @@ describe_column(Oid relid, Description *description,
 					  attribute->atttypmod, 0);
 	else
 		column->compression = options.compression;
+	description->options = NULL;
 }
 
 GstoreTarget *
