@@ -95,6 +95,13 @@ FROM named ORDER BY id;
 
 -- How that looks.
 EXPLAIN (COSTS OFF) SELECT l_returnflag, sum(l_extendedprice * (1 - l_discount)) FROM a.lineitem WHERE l_shipdate <= date '1998-09-02' GROUP BY 1 ORDER BY 1;
+-- PostgreSQL 16 and later would sort by userid too
+DO $$
+BEGIN
+	PERFORM set_config(name, 'off', false) FROM pg_settings
+	WHERE name = 'enable_presorted_aggregate';
+END
+$$;
 EXPLAIN (COSTS OFF) SELECT regionid, count(DISTINCT userid) FROM a.hits GROUP BY regionid;
 EXPLAIN (COSTS OFF) SELECT DISTINCT regionid FROM a.hits;
 
