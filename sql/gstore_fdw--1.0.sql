@@ -141,6 +141,14 @@ CREATE FUNCTION gstore_export_host_file(handle bytea,
 	RETURNS record
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
 
+CREATE FUNCTION gstore_diagnose(program int DEFAULT NULL,
+	OUT subject text, OUT device int, OUT found text, OUT ok boolean,
+	OUT detail text)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+
+COMMENT ON FUNCTION gstore_diagnose(int) IS
+	'what sharing memory with other programs needs, and whether it is so here';
 COMMENT ON FUNCTION gstore_export_ipchandle(reggstore) IS
 	'the CUipcMemHandle of an image of the table; NULL if it is empty';
 COMMENT ON FUNCTION gstore_export(reggstore) IS
@@ -154,7 +162,8 @@ COMMENT ON FUNCTION gstore_export_host_file(bytea) IS
 
 REVOKE ALL ON FUNCTION gstore_export_ipchandle(reggstore),
 	gstore_export(reggstore), gstore_export_chunks(reggstore),
-	gstore_release_ipchandle(bytea), gstore_export_host_file(bytea)
+	gstore_release_ipchandle(bytea), gstore_export_host_file(bytea),
+	gstore_diagnose(int)
 	FROM PUBLIC;
 
 CREATE FUNCTION gstore_exports(

@@ -251,7 +251,8 @@ open_device(int number, GstoreDeviceError *error)
 
 	info->number = number;
 	strcpy(info->kind, "cuda");
-	if (!CALL(cuDeviceGet, (&device->handle, number), error) ||
+	if (!CALL(cuDriverGetVersion, (&info->driver_version), error) ||
+		!CALL(cuDeviceGet, (&device->handle, number), error) ||
 		!CALL(cuDeviceGetName,
 			  (info->name, (int) sizeof(info->name), device->handle), error) ||
 		!read_uuid(device, error) ||

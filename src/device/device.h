@@ -53,6 +53,7 @@ typedef struct GstoreDeviceInfo
 	uint64 total_bytes;	 /* memory the device has for everybody */
 	int32 compute_major; /* compute capability; 0 on host */
 	int32 compute_minor;
+	int32 driver_version;  /* of CUDA, as 12040 for 12.4; 0 on host */
 	int32 multiprocessors; /* streaming multiprocessors; CPUs on host */
 	bool ipc_capable;	   /* memory can be exported to processes */
 } GstoreDeviceInfo;

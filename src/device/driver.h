@@ -120,6 +120,7 @@ typedef struct CUipcMemHandle
 		 (CUresult error, const char **name)) \
 	CALL(cuGetErrorString, "cuGetErrorString", 6000, \
 		 (CUresult error, const char **text)) \
+	CALL(cuDriverGetVersion, "cuDriverGetVersion", 2020, (int *version)) \
 	CALL(cuDeviceGetCount, "cuDeviceGetCount", 2000, (int *count)) \
 	CALL(cuDeviceGet, "cuDeviceGet", 2000, (CUdevice * device, int ordinal)) \
 	CALL(cuDeviceGetName, "cuDeviceGetName", 2000, \

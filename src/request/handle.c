@@ -44,6 +44,37 @@ gstore_handle_make(GstoreLocation location, GstoreIpcHandle *handle,
 	gstore_request_end(request);
 }
 
+/* Have a request answered; what it made stays with it. */
+static bool
+ask(GstoreRequest *request, GstoreDeviceError *error)
+{
+	gstore_request_submit(request);
+	gstore_request_await(request);
+	*error = request->error;
+	return error->kind == GSTORE_DEVICE_OK;
+}
+
+bool
+gstore_handle_probe(int device, GstoreDeviceError *error)
+{
+	GstoreRequest *memory = gstore_request_begin(GSTORE_REQUEST_UPLOAD, device);
+	bool good;
+
+	memory->bytes = GSTORE_DEVICE_GRANULE;
+	good = ask(memory, error);
+	if (good)
+	{
+		GstoreRequest *request = gstore_request_begin(GSTORE_REQUEST_EXPORT,
+													  device);
+
+		request->location = memory->location;
+		good = ask(request, error);
+		gstore_request_end(request);
+	}
+	gstore_request_end(memory);
+	return good;
+}
+
 char *
 gstore_handle_host_file(GstoreLocation location, uint64 *offset)
 {

@@ -16,6 +16,12 @@
 extern void gstore_handle_make(GstoreLocation location, GstoreIpcHandle *handle,
 							   const char *purpose);
 
+/*
+ * Would a GPU's driver give a handle now?  Asks it, with memory of its own;
+ * false: what it says.  Interruptible.
+ */
+extern bool gstore_handle_probe(int device, GstoreDeviceError *error);
+
 /* Has it a handle? */
 extern bool gstore_handle_is_possible(GstoreLocation location);
 

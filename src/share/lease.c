@@ -246,6 +246,12 @@ gstore_lease_pin(const GstoreIpcHandle *handle, GstoreLease *found)
 	return find(handle, true, found);
 }
 
+bool
+gstore_lease_are_there(void)
+{
+	return leases != NULL;
+}
+
 GstoreLease *
 gstore_leases(int *count)
 {

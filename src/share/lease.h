@@ -64,6 +64,9 @@ extern bool gstore_lease_find(const GstoreIpcHandle *handle,
 extern bool gstore_lease_pin(const GstoreIpcHandle *handle,
 							 GstoreLease *lease);
 
+/* Is there shared memory for leases: was the library loaded at server start? */
+extern bool gstore_lease_are_there(void);
+
 /* All leases there are, in the current memory context. */
 extern GstoreLease *gstore_leases(int *count);
 

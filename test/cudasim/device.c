@@ -143,6 +143,17 @@ cuInit(unsigned int flags)
 }
 
 CUresult
+cuDriverGetVersion(int *version)
+{
+	CUresult result = sim_enter(NULL);
+
+	if (result != CUDA_SUCCESS)
+		return result;
+	*version = 12040;
+	return sim_leave(CUDA_SUCCESS);
+}
+
+CUresult
 cuDeviceGetCount(int *count)
 {
 	CUresult result = sim_enter(NULL);

@@ -655,7 +655,8 @@ static void
 any_call_fails_at_open(void)
 {
 	static const char *const calls[] = {
-		"cuDeviceGetCount", "cuDeviceGet", "cuDeviceGetName",
+		"cuDeviceGetCount", "cuDriverGetVersion", "cuDeviceGet",
+		"cuDeviceGetName",
 		"cuDeviceGetUuid_v2", "cuDeviceTotalMem_v2", "cuDeviceGetAttribute",
 		"cuDevicePrimaryCtxRetain"};
 	GstoreDeviceConfig config = config_of(simulator);
