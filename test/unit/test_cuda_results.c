@@ -3,8 +3,8 @@
  *	  What the CUDA room makes of every result of the driver that it knows: the
  *	  class of the error, its number and its name.
  *
- * The stand-in, GSTORE_CUDASIM, refuses to open a handle with each of them in
- * turn, each time in a process of its own.  What is expected is written down
+ * The stand-in, GSTORE_CUDASIM, refuses to tell the free memory, and to open a
+ * handle, with each of them in turn, each time in a process of its own.  What is expected is written down
  * by number, so that a result that changes its class is noticed.
  */
 #include <stdio.h>
@@ -31,28 +31,30 @@ is_one_of(int result, const int *list, size_t count)
 	return false;
 }
 
+/* A handle comes from a caller: it is to blame for whatever the driver says of
+ * it, while the device answers other calls. */
 static GstoreDeviceErrorKind
-expected_kind(int result)
+expected_kind(int result, bool of_handle)
 {
 	if (is_one_of(result, lost, lengthof(lost)))
-		return GSTORE_DEVICE_LOST;
+		return of_handle ? GSTORE_DEVICE_INVALID : GSTORE_DEVICE_LOST;
 	if (is_one_of(result, unavailable, lengthof(unavailable)))
 		return GSTORE_DEVICE_UNAVAILABLE;
 	if (result == 2)
 		return GSTORE_DEVICE_OUT_OF_MEMORY;
 	if (result == 801)
 		return GSTORE_DEVICE_UNSUPPORTED;
-
-	/* The handle came from a caller. */
-	return GSTORE_DEVICE_INVALID;
+	return of_handle ? GSTORE_DEVICE_INVALID : GSTORE_DEVICE_FAILED;
 }
 
-/* In a process of its own. */
+/* In a process of its own: with what error does a call end? */
 static bool
-is_classified(const char *library, int result, const char *name)
+is_classified(const char *library, const char *call, int result,
+			  const char *name)
 {
 	const GstoreDeviceOps *ops = &gstore_cuda_device;
 	GstoreDeviceConfig config = {.cuda_library = library, .completion_fd = -1};
+	bool of_handle = strcmp(call, "cuIpcOpenMemHandle_v2") == 0;
 	GstoreIpcHandle handle = {{0}};
 	GstoreDeviceAddress address;
 	GstoreDeviceError error = {0};
@@ -60,14 +62,39 @@ is_classified(const char *library, int result, const char *name)
 	bool good;
 
 	good = ops->open(&config, &error) &&
-		   !ops->open_handle(0, &handle, &address, &bytes, &error) &&
-		   error.kind == expected_kind(result) && error.code == result &&
-		   strcmp(error.what, "cuIpcOpenMemHandle_v2") == 0 &&
+		   !(of_handle
+				 ? ops->open_handle(0, &handle, &address, &bytes, &error)
+				 : ops->free_bytes(0, &bytes, &error)) &&
+		   error.kind == expected_kind(result, of_handle) &&
+		   error.code == result && strcmp(error.what, call) == 0 &&
 		   strncmp(error.text, name, strlen(name)) == 0;
 	if (!good)
 		printf("# kind %d, code %d, %s: %s\n", error.kind, error.code,
 			   error.what, error.text);
 	return good;
+}
+
+/* Does a call end as it should when the driver refuses it with a result? */
+static bool
+ends_as_it_should(const char *library, const char *call, int result,
+				  const char *name)
+{
+	char faults[64];
+	int status = -1;
+	pid_t child;
+
+	snprintf(faults, sizeof(faults), "%s=%d", call, result);
+	setenv("GSTORE_CUDASIM_FAULTS", faults, 1);
+	fflush(stdout);
+	child = fork();
+	if (child == 0)
+	{
+		bool good = is_classified(library, call, result, name);
+
+		fflush(stdout);
+		_exit(good ? 0 : 1);
+	}
+	return child > 0 && waitpid(child, &status, 0) == child && status == 0;
 }
 
 int
@@ -80,6 +107,8 @@ main(void)
 	} results[] = {
 #define LIST(name, value) {name, #name},
 		GSTORE_DRIVER_RESULTS(LIST)};
+	static const char *const call[] = {"cuMemGetInfo_v2",
+									   "cuIpcOpenMemHandle_v2"};
 	const char *library = getenv("GSTORE_CUDASIM");
 	int tests = 0;
 
@@ -92,28 +121,15 @@ main(void)
 	setenv("GSTORE_CUDASIM_DEVICES", "1", 1);
 	for (size_t i = 0; i < lengthof(results); i++)
 	{
-		char faults[32];
-		int status = -1;
-		pid_t child;
-
 		if (results[i].result == CUDA_SUCCESS)
 			continue;
-		snprintf(faults, sizeof(faults), "open_refuse=%d", results[i].result);
-		setenv("GSTORE_CUDASIM_FAULTS", faults, 1);
-		fflush(stdout);
-		child = fork();
-		if (child == 0)
-		{
-			bool good = is_classified(library, results[i].result,
-									  results[i].name);
-
-			fflush(stdout);
-			_exit(good ? 0 : 1);
-		}
-		if (child < 0 || waitpid(child, &status, 0) != child)
-			status = -1;
-		printf("%sok %d - %s\n", status == 0 ? "" : "not ", ++tests,
-			   results[i].name);
+		for (size_t j = 0; j < lengthof(call); j++)
+			printf("%sok %d - %s of %s\n",
+				   ends_as_it_should(library, call[j], results[i].result,
+									 results[i].name)
+					   ? ""
+					   : "not ",
+				   ++tests, results[i].name, call[j]);
 	}
 	printf("1..%d\n", tests);
 	return 0;
