@@ -363,12 +363,10 @@ on_transaction(XactEvent event, void *arg)
 			commit_writes();
 			commit_drops();
 			current = NULL;
-			gstore_request_wake_keeper();
 			break;
 		case XACT_EVENT_ABORT:
 			abort_writes();
 			current = NULL;
-			gstore_request_wake_keeper();
 			break;
 		default:
 			break;
