@@ -13,10 +13,14 @@
 #include "request/region.h"
 #include "request/staging.h"
 
+/* Writes under way at once: while one is copied, the next one is there. */
+#define MAX_WRITES 2
+
 struct GstoreRegion
 {
-	GstoreRequest *opened;	/* keeps it open */
-	GstoreRequest *writing; /* what is on its way, or NULL */
+	GstoreRequest *opened; /* keeps it open */
+	int nwrites;		   /* on their way, oldest first */
+	GstoreRequest *writes[MAX_WRITES];
 	char *purpose;
 };
 
@@ -92,35 +96,51 @@ gstore_region_close(GstoreRegion *region)
 
 /* ---- writing ---- */
 
+/* Wait until only so many are under way. */
+static void
+await_writes(GstoreRegion *region, int most)
+{
+	while (region->nwrites > most)
+	{
+		GstoreRequest *request = region->writes[0];
+
+		region->nwrites--;
+		memmove(region->writes, region->writes + 1,
+				region->nwrites * sizeof(GstoreRequest *));
+		gstore_request_wait(request, region->purpose);
+		gstore_request_end(request);
+	}
+}
+
 void
 gstore_region_flush(GstoreRegion *region)
 {
-	GstoreRequest *request = region->writing;
-
-	if (request == NULL)
-		return;
-	region->writing = NULL;
-	gstore_request_wait(request, region->purpose);
-	gstore_request_end(request);
+	await_writes(region, 0);
 }
 
-/* Send as much as a window takes; returns how much that is.  A narrow window
- * is not kept while the caller does something else. */
+/* Send as much as a window takes; returns how much that is.  Nobody waits for
+ * a narrow window with a window of its own, nor keeps one while the caller does
+ * something else. */
 static uint64
 send_piece(GstoreRegion *region, uint64 offset, const void *bytes,
 		   uint64 length)
 {
 	GstoreLocation location = region->opened->location;
-	GstoreRequest *request = gstore_request_begin(GSTORE_REQUEST_WRITE,
-												  location.device);
-	bool roomy = gstore_staging_take_roomy(length, &request->staging_offset,
-										   &request->staging_length);
+	GstoreRequest *request;
+	bool roomy;
 	uint64 piece;
 
-	if (!roomy &&
-		!gstore_staging_take_narrow(true, &request->staging_offset,
-									&request->staging_length))
-		elog(ERROR, "the staging area is not open");
+	await_writes(region, MAX_WRITES - 1);
+	request = gstore_request_begin(GSTORE_REQUEST_WRITE, location.device);
+	roomy = gstore_staging_take_roomy(length, &request->staging_offset,
+									  &request->staging_length);
+	if (!roomy)
+	{
+		gstore_region_flush(region);
+		if (!gstore_staging_take_narrow(true, &request->staging_offset,
+										&request->staging_length))
+			elog(ERROR, "the staging area is not open");
+	}
 	piece = Min(length, request->staging_length);
 	memcpy(gstore_arena_pointer(request->staging_offset), bytes, piece);
 	request->location = location;
@@ -129,7 +149,7 @@ send_piece(GstoreRegion *region, uint64 offset, const void *bytes,
 	request->segments[0].staging_offset = 0;
 	request->segments[0].length = piece;
 	gstore_request_submit(request);
-	region->writing = request;
+	region->writes[region->nwrites++] = request;
 	if (!roomy)
 		gstore_region_flush(region);
 	return piece;
@@ -143,10 +163,8 @@ gstore_region_write(GstoreRegion *region, uint64 offset, const void *bytes,
 
 	while (length > 0)
 	{
-		uint64 piece;
+		uint64 piece = send_piece(region, offset, from, length);
 
-		gstore_region_flush(region);
-		piece = send_piece(region, offset, from, length);
 		offset += piece;
 		from += piece;
 		length -= piece;

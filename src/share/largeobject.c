@@ -27,7 +27,7 @@
 #include "share/lease.h"
 
 /* What goes at once: a multiple of a large object's page. */
-#define PIECE (UINT64_C(4) << 20)
+#define PIECE (UINT64_C(8) << 20)
 
 StaticAssertDecl(PIECE % LOBLKSIZE == 0, "whole pages are written");
 

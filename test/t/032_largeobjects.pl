@@ -42,7 +42,7 @@ sub region
 	$region->{run} = IPC::Run::start(
 		[ 'python3', "$ENV{GSTORE_CLIENTS}/gpu_region.py", $bytes, $device // 0 ],
 		'<', \$region->{in}, '>', \$region->{out},
-		IPC::Run::timeout(600));
+		IPC::Run::timeout($ENV{GSTORE_LONG} ? 7200 : 600));
 	$region->{handle} = answer($region);
 	return $region;
 }
@@ -61,13 +61,13 @@ my $node = new_node('largeobjects', "gstore_fdw.staging_memory = '64MB'\nmax_wal
 my $before = left_behind($node);
 
 # there and back
-my $size = 10 * $MIB;
+my $size = 20 * $MIB;
 my $source = region($size);
 my $target = region($size);
 answer($source, 'fill 1');
 foreach my $range ([ 0, 0 ], [ 0, 1 ], [ 0, 4095 ], [ 0, 2048 * 1024 + 1 ], [ 3, 1 ],
 	[ 4097, 4095 ], [ 12345, 2048 * 1024 + 1 ], [ $size - 1, 1 ], [ $size, 0 ],
-	[ 0, $size ], [ 1, $size - 1 ], [ 4 * $MIB - 1, 4 * $MIB + 2 ])
+	[ 0, $size ], [ 1, $size - 1 ], [ 8 * $MIB - 1, 8 * $MIB + 2 ])
 {
 	my ($offset, $length) = @$range;
 	my $md5 = answer($source, "md5 $offset $length");
@@ -187,6 +187,7 @@ foreach my $set ("SET gstore_fdw.chunk_size = '3MB'", 'SELECT 1')
 
 if ($ENV{GSTORE_LONG})
 {
+	local $PostgreSQL::Test::Utils::timeout_default = 7200;
 	my $large = 3 << 30;
 	my $from = region($large);
 	my $to = region($large);
@@ -202,19 +203,32 @@ if ($ENV{GSTORE_LONG})
 		diag(sprintf('%s: %.0f MiB in %.1f s, %.0f MiB/s; backend has %.0f MiB', $what, $bytes / $MIB, $took, $bytes / $MIB / $took, $own->()));
 		return ($took / $bytes, $got);
 	};
-	my ($import) = $timed->('lo_import_gpu', $large, "SELECT lo_import_gpu(0, '\\x$from->{handle}', 0, $large, lo_create(2000))");
+	$timed->('lo_import_gpu', $large, "SELECT lo_import_gpu(0, '\\x$from->{handle}', 0, $large, lo_create(2000))");
 	cmp_ok($own->(), '<', 64, 'the backend stays small');
 	$timed->('lo_export_gpu', $large, "SELECT lo_export_gpu(2000, 0, '\\x$to->{handle}', 0, $large)");
 	cmp_ok($own->(), '<', 64, 'the backend stays small');
 	is(answer($to, "md5 0 $large"), answer($from, "md5 0 $large"), '3 GiB there and back');
-	my $some = 512 * $MIB;
-	$session->query_safe(q{SELECT sum(length(b)) FROM (SELECT lo_get(2000, 0, } . $some . q{) b) s});
-	my ($get) = $timed->('lo_get', $some, "SELECT length(lo_get(2000, 0, $some))");
-	$session->query_safe("CREATE TEMP TABLE b AS SELECT lo_get(2000, 0, $some) b");
-	my ($warm) = $timed->('lo_export_gpu, from memory', $some, "SELECT lo_export_gpu(2000, 0, '\\x$to->{handle}', 0, $some)");
-	my ($put) = $timed->('lo_from_bytea', $some, 'SELECT lo_from_bytea(2001, b) FROM b');
-	cmp_ok($import, '<', 1.5 * $put, 'importing is as fast as lo_from_bytea');
-	cmp_ok($warm, '<', 1.5 * $get, 'exporting is as fast as lo_get');
+	# in turn, and the best of each: others are at work on this machine
+	my $some = 256 * $MIB;
+	my %best;
+	$session->query_safe("CREATE TEMP TABLE b AS SELECT lo_get(2000, 0, $some) b; SELECT lo_from_bytea(2001, b) FROM b");
+	foreach my $turn (1 .. 5)
+	{
+		my %query = (
+			lo_get => 'SELECT length(lo_get(2001))',
+			lo_export_gpu => "SELECT lo_export_gpu(2001, 0, '\\x$to->{handle}', 0, $some)",
+			lo_from_bytea => "SELECT lo_from_bytea(301$turn, b) FROM b",
+			lo_import_gpu => "SELECT lo_import_gpu(0, '\\x$from->{handle}', 0, $some, lo_create(302$turn))");
+
+		foreach my $what (sort keys %query)
+		{
+			my ($rate) = $timed->($what, $some, $query{$what});
+			$best{$what} = $rate if !defined $best{$what} or $rate < $best{$what};
+		}
+		$session->query_safe("SELECT lo_unlink(301$turn), lo_unlink(302$turn)");
+	}
+	cmp_ok($best{lo_import_gpu}, '<', 1.5 * $best{lo_from_bytea}, 'importing is as fast as lo_from_bytea');
+	cmp_ok($best{lo_export_gpu}, '<', 1.5 * $best{lo_get}, 'exporting is as fast as lo_get');
 	$session->quit;
 	$_->{run}->finish foreach $from, $to;
 }
