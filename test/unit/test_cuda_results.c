@@ -22,6 +22,8 @@ static const int lost[] = {4, 46, 214, 220, 226, 700, 702, 709, 710, 714,
 /* There is no driver or device to speak of. */
 static const int unavailable[] = {3, 34, 100, 802, 803, 804, 805, 807};
 
+static const char *const opening = "cuIpcOpenMemHandle_v2";
+
 static bool
 is_one_of(int result, const int *list, size_t count)
 {
@@ -32,7 +34,7 @@ is_one_of(int result, const int *list, size_t count)
 }
 
 /* A handle comes from a caller: it is to blame for whatever the driver says of
- * it, while the device answers other calls. */
+ * it, while the device answers other calls (as it does under open_refuse). */
 static GstoreDeviceErrorKind
 expected_kind(int result, bool of_handle)
 {
@@ -54,7 +56,7 @@ is_classified(const char *library, const char *call, int result,
 {
 	const GstoreDeviceOps *ops = &gstore_cuda_device;
 	GstoreDeviceConfig config = {.cuda_library = library, .completion_fd = -1};
-	bool of_handle = strcmp(call, "cuIpcOpenMemHandle_v2") == 0;
+	bool of_handle = strcmp(call, opening) == 0;
 	GstoreIpcHandle handle = {{0}};
 	GstoreDeviceAddress address;
 	GstoreDeviceError error = {0};
@@ -83,7 +85,8 @@ ends_as_it_should(const char *library, const char *call, int result,
 	int status = -1;
 	pid_t child;
 
-	snprintf(faults, sizeof(faults), "%s=%d", call, result);
+	snprintf(faults, sizeof(faults), "%s=%d",
+			 strcmp(call, opening) == 0 ? "open_refuse" : call, result);
 	setenv("GSTORE_CUDASIM_FAULTS", faults, 1);
 	fflush(stdout);
 	child = fork();
@@ -107,8 +110,7 @@ main(void)
 	} results[] = {
 #define LIST(name, value) {name, #name},
 		GSTORE_DRIVER_RESULTS(LIST)};
-	static const char *const call[] = {"cuMemGetInfo_v2",
-									   "cuIpcOpenMemHandle_v2"};
+	const char *const call[] = {"cuMemGetInfo_v2", opening};
 	const char *library = getenv("GSTORE_CUDASIM");
 	int tests = 0;
 
