@@ -1,4 +1,5 @@
 # gstore_fdw: builds with PGXS; needs PostgreSQL's server headers, nothing else.
+# Where there is an nvcc, the kernels that compute on GPUs are built too.
 #
 #   make                       build the extension
 #   make install               install it (PG_CONFIG=/path/to/pg_config)
@@ -53,6 +54,35 @@ SHLIB_LINK = -lpthread -ldl
 
 # The engine's loops are written to be vectorised.
 $(filter src/exec/engine%,$(OBJS)): override CFLAGS += -O3
+
+# The kernels: one fatbin, which becomes part of the library.  For GPUs older
+# than the oldest code below, and newer than the newest, there is PTX.
+# make NVCC= builds without; NVCC_ARCHS='80 90' for fewer GPUs.
+NVCC ?= $(firstword $(wildcard $(shell command -v nvcc 2>/dev/null) \
+	/usr/local/cuda/bin/nvcc))
+ifneq ($(NVCC),)
+NVCC_KNOWS := $(shell $(NVCC) --list-gpu-code 2>/dev/null)
+NVCC_ARCHS ?= 80 90 100
+KERNEL_IMAGE = build/gen/kernels.fatbin
+KERNEL_CODE = $(foreach arch,$(NVCC_ARCHS),$(if $(filter sm_$(arch),$(NVCC_KNOWS)),\
+	-gencode arch=compute_$(arch)$(comma)code=sm_$(arch)))
+comma := ,
+
+# The report tells what each kernel needs: test/check_kernels.sh reads it.
+$(KERNEL_IMAGE): $(wildcard cuda/*.cu cuda/*.h cuda/*.def) src/port.h \
+		include/gstore_format.h Makefile
+	@mkdir -p $(@D)
+	$(NVCC) -std=c++17 -O3 --threads 0 -Werror all-warnings \
+		-Wno-deprecated-gpu-targets -Isrc -Iinclude -Icuda -Xptxas -v \
+		-gencode arch=compute_75,code=compute_75 $(KERNEL_CODE) \
+		-fatbin -o $@.new cuda/kernels.cu >$(@D)/kernels.report 2>&1 || \
+		{ cat $(@D)/kernels.report; exit 1; }
+	@mv $@.new $@
+
+KERNEL_OBJS = src/device/cuda_image.o build/clang/src/device/cuda_image.o
+$(KERNEL_OBJS): $(KERNEL_IMAGE)
+$(KERNEL_OBJS): override CPPFLAGS += -DGSTORE_KERNEL_IMAGE='"$(KERNEL_IMAGE)"'
+endif
 
 EXTRA_CLEAN = $(SOURCES:.c=.d) build/clang build/unit build/cudasim build/gen
 

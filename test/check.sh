@@ -78,6 +78,7 @@ if [ "$what" = everything ]; then
 	step "layers are noticed" test/check_layers.sh --self-test
 	step "map" test/check_map.sh
 	step "headers for others" test/check_format_header.sh
+	step "kernels" test/check_kernels.sh
 	if test/format.sh here 2>/dev/null; then
 		step "format" build check-format
 	else

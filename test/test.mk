@@ -21,11 +21,12 @@ CUDASIM_SOURCES := $(sort $(wildcard test/cudasim/*.c))
 
 cudasim: $(if $(CUDASIM_SOURCES),$(CUDASIM))
 
-$(CUDASIM): $(CUDASIM_SOURCES) $(wildcard test/cudasim/*.h src/device/*.h src/*.h)
+$(CUDASIM): $(CUDASIM_SOURCES) $(wildcard test/cudasim/*.h src/device/*.h \
+		src/*.h cuda/*.h cuda/*.def cuda/*.cu include/*.h)
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -g -O2 -fPIC -shared -pthread $(WARNINGS) $(UNIT_WERROR) \
-		-Isrc -Iinclude -I. -Wl,-soname,libcuda.so.1 \
-		-o $@ $(CUDASIM_SOURCES) -ldl -lrt
+		-Isrc -Iinclude -Icuda -I. -Wl,-soname,libcuda.so.1 \
+		-o $@ $(CUDASIM_SOURCES) -ldl -lrt -lm
 
 # ---- tests without a server ----
 #
@@ -38,7 +39,7 @@ UNIT_CFLAGS = -std=gnu11 -g -O1 -fno-omit-frame-pointer -pthread $(WARNINGS) \
 	$(UNIT_WERROR) $(SANITIZE) -MMD -MP -Isrc -Iinclude -Icuda -Itest/unit -I.
 
 UNIT_FREE := $(sort $(wildcard src/codec/*.c src/device/host.c \
-	src/device/cuda.c src/device/headroom.c src/device/pages.c src/exec/engine*.c))
+	src/device/cuda.c src/device/cuda_image.c src/device/headroom.c src/device/pages.c src/exec/engine*.c))
 UNIT_HELPERS := $(sort $(filter-out $(wildcard test/unit/test_*.c),\
 	$(wildcard test/unit/*.c)))
 UNIT_TESTS := $(sort $(wildcard test/unit/test_*.c))

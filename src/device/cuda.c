@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "device/cuda_image.h"
 #include "device/device.h"
 #include "device/driver.h"
 
@@ -50,7 +51,8 @@ static const Symbol symbols[] = {GSTORE_DRIVER_CALLS(DESCRIBE_CALL)};
 typedef struct Device
 {
 	CUdevice handle;
-	CUcontext context; /* NULL: not retained */
+	CUcontext context;						 /* NULL: not retained */
+	CUfunction kernels[GSTORE_KERNEL_COUNT]; /* if info.has_kernels */
 	GstoreDeviceInfo info;
 } Device;
 
@@ -281,6 +283,39 @@ open_device(int number, GstoreDeviceError *error)
 				error);
 }
 
+/*
+ * Load the kernels.  A device that cannot run them (none were built, or none
+ * for a GPU so old) still keeps tables: only one that was lost is an error.
+ */
+static bool
+load_kernels(int number, GstoreDeviceError *error)
+{
+	static const char *const symbols_of[] = {
+#define KERNEL_SYMBOL(NAME, symbol) #symbol,
+		GSTORE_KERNELS(KERNEL_SYMBOL)
+#undef KERNEL_SYMBOL
+	};
+	Device *device = &devices[number];
+	CUmodule module;
+	bool good;
+
+	good = CALL(cuCtxSetCurrent, (device->context), error) &&
+		   CALL(cuModuleLoadData, (&module, gstore_cuda_image()), error);
+	for (int i = 0; good && i < GSTORE_KERNEL_COUNT; i++)
+		good = CALL(cuModuleGetFunction,
+					(&device->kernels[i], module, symbols_of[i]), error);
+	device->info.has_kernels = good;
+	if (!good && gstore_cuda_image_built())
+		snprintf(device->info.without_kernels,
+				 sizeof(device->info.without_kernels), "%.40s: %.110s",
+				 error->what, error->text);
+	else if (!good)
+		snprintf(device->info.without_kernels,
+				 sizeof(device->info.without_kernels),
+				 "the extension was built without nvcc");
+	return good || error->kind != GSTORE_DEVICE_LOST;
+}
+
 static bool
 open_devices(GstoreDeviceError *error)
 {
@@ -296,7 +331,7 @@ open_devices(GstoreDeviceError *error)
 	for (int i = 0; i < count; i++)
 	{
 		ndevices = i + 1;
-		if (!open_device(i, error))
+		if (!open_device(i, error) || !load_kernels(i, error))
 			return false;
 	}
 	return true;
@@ -475,6 +510,36 @@ fill(GstoreStream *stream, GstoreDeviceAddress to, uint8 value, uint64 bytes,
 		   CALL(cuMemsetD8Async, (to, value, bytes, stream->handle), error);
 }
 
+static bool
+launch(GstoreStream *stream, GstoreKernel kernel, GstoreDeviceAddress argument,
+	   uint32 blocks, uint32 shared_bytes, GstoreDeviceError *error)
+{
+	const Device *device = &devices[stream->device];
+	unsigned long long parameter = argument;
+	void *parameters[] = {&parameter};
+	int at_once = 0;
+
+	if (!enter(stream->device, error))
+		return false;
+	if (!device->info.has_kernels)
+		return refuse(error, GSTORE_DEVICE_UNSUPPORTED, "cuLaunchKernel",
+					  device->info.without_kernels);
+	if (!CALL(cuOccupancyMaxActiveBlocksPerMultiprocessor,
+			  (&at_once, device->kernels[kernel], GSTORE_KERNEL_THREADS,
+			   shared_bytes),
+			  error))
+		return false;
+	if (at_once <= 0 || blocks == 0)
+		return refuse(error, GSTORE_DEVICE_UNSUPPORTED, "cuLaunchKernel",
+					  "a block of this kernel is too large for the device");
+	blocks = (uint32) Min((uint64) blocks,
+						  (uint64) at_once * device->info.multiprocessors);
+	return CALL(cuLaunchKernel,
+				(device->kernels[kernel], blocks, 1, 1, GSTORE_KERNEL_THREADS,
+				 1, 1, shared_bytes, stream->handle, parameters, NULL),
+				error);
+}
+
 /* Runs on a thread of the driver's, where no CUDA call is allowed.  A write
  * fails only when the counter is full: then the waiter wakes anyway. */
 static void
@@ -591,6 +656,7 @@ const GstoreDeviceOps gstore_cuda_device = {
 	.copy_to_host = copy_to_host,
 	.copy_on_device = copy_on_device,
 	.fill = fill,
+	.launch = launch,
 	.stream_notify = stream_notify,
 	.stream_query = stream_query,
 	.export_handle = export_handle,

@@ -13,6 +13,7 @@
 #ifndef GSTORE_DEVICE_H
 #define GSTORE_DEVICE_H
 
+#include "kernel.h"
 #include "port.h"
 
 /* Most devices one keeper serves; pinning is below it. */
@@ -56,6 +57,8 @@ typedef struct GstoreDeviceInfo
 	int32 driver_version;  /* of CUDA, as 12040 for 12.4; 0 on host */
 	int32 multiprocessors; /* streaming multiprocessors; CPUs on host */
 	bool ipc_capable;	   /* memory can be exported to processes */
+	bool has_kernels;	   /* launch works; else without_kernels says why not */
+	char without_kernels[160];
 } GstoreDeviceInfo;
 
 /* An address on a device: CUdeviceptr on cuda, byte offset in the arena on
@@ -125,6 +128,14 @@ typedef struct GstoreDeviceOps
 						   GstoreDeviceError *error);
 	bool (*fill)(GstoreStream *stream, GstoreDeviceAddress to,
 				 uint8 value, uint64 bytes, GstoreDeviceError *error);
+	/*
+	 * Run a kernel with so many bytes of shared memory per block.  blocks is
+	 * how many could be of use: no more are made than the device can run at
+	 * once, so a kernel goes over its work in steps of what there is.
+	 */
+	bool (*launch)(GstoreStream *stream, GstoreKernel kernel,
+				   GstoreDeviceAddress argument, uint32 blocks,
+				   uint32 shared_bytes, GstoreDeviceError *error);
 	/* Ask for a write to completion_fd when all queued so far is done. */
 	bool (*stream_notify)(GstoreStream *stream,
 						  GstoreDeviceError *error);

@@ -27,16 +27,21 @@
 	RESULT(CUDA_ERROR_DEVICE_UNAVAILABLE, 46) \
 	RESULT(CUDA_ERROR_NO_DEVICE, 100) \
 	RESULT(CUDA_ERROR_INVALID_DEVICE, 101) \
+	RESULT(CUDA_ERROR_INVALID_IMAGE, 200) \
 	RESULT(CUDA_ERROR_INVALID_CONTEXT, 201) \
 	RESULT(CUDA_ERROR_MAP_FAILED, 205) \
+	RESULT(CUDA_ERROR_NO_BINARY_FOR_GPU, 209) \
 	RESULT(CUDA_ERROR_ECC_UNCORRECTABLE, 214) \
 	RESULT(CUDA_ERROR_PEER_ACCESS_UNSUPPORTED, 217) \
+	RESULT(CUDA_ERROR_INVALID_PTX, 218) \
 	RESULT(CUDA_ERROR_NVLINK_UNCORRECTABLE, 220) \
+	RESULT(CUDA_ERROR_UNSUPPORTED_PTX_VERSION, 222) \
 	RESULT(CUDA_ERROR_CONTAINED, 226) \
 	RESULT(CUDA_ERROR_INVALID_HANDLE, 400) \
 	RESULT(CUDA_ERROR_NOT_FOUND, 500) \
 	RESULT(CUDA_ERROR_NOT_READY, 600) \
 	RESULT(CUDA_ERROR_ILLEGAL_ADDRESS, 700) \
+	RESULT(CUDA_ERROR_LAUNCH_OUT_OF_RESOURCES, 701) \
 	RESULT(CUDA_ERROR_LAUNCH_TIMEOUT, 702) \
 	RESULT(CUDA_ERROR_CONTEXT_IS_DESTROYED, 709) \
 	RESULT(CUDA_ERROR_ASSERT, 710) \
@@ -97,6 +102,8 @@ typedef int CUdevice;
 typedef unsigned long long CUdeviceptr;
 typedef struct CUctx_st *CUcontext;
 typedef struct CUstream_st *CUstream;
+typedef struct CUmod_st *CUmodule;
+typedef struct CUfunc_st *CUfunction;
 typedef void (*CUhostFn)(void *argument);
 
 typedef struct CUuuid
@@ -163,6 +170,19 @@ typedef struct CUipcMemHandle
 	CALL(cuMemsetD8Async, "cuMemsetD8Async", 3020, \
 		 (CUdeviceptr to, unsigned char value, size_t bytes, \
 		  CUstream stream)) \
+	CALL(cuModuleLoadData, "cuModuleLoadData", 2000, \
+		 (CUmodule * module, const void *image)) \
+	CALL(cuModuleGetFunction, "cuModuleGetFunction", 2000, \
+		 (CUfunction * function, CUmodule module, const char *name)) \
+	CALL(cuOccupancyMaxActiveBlocksPerMultiprocessor, \
+		 "cuOccupancyMaxActiveBlocksPerMultiprocessor", 6050, \
+		 (int *blocks, CUfunction function, int threads, size_t shared)) \
+	CALL(cuLaunchKernel, "cuLaunchKernel", 4000, \
+		 (CUfunction function, unsigned int blocks_x, unsigned int blocks_y, \
+		  unsigned int blocks_z, unsigned int threads_x, \
+		  unsigned int threads_y, unsigned int threads_z, \
+		  unsigned int shared, CUstream stream, void **parameters, \
+		  void **extra)) \
 	CALL(cuIpcGetMemHandle, "cuIpcGetMemHandle", 4010, \
 		 (CUipcMemHandle * handle, CUdeviceptr address)) \
 	CALL(cuIpcOpenMemHandle_v2, "cuIpcOpenMemHandle", 11000, \

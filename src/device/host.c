@@ -199,6 +199,19 @@ stream_query(GstoreStream *stream, bool *done, GstoreDeviceError *error)
 }
 
 static bool
+launch(GstoreStream *stream, GstoreKernel kernel, GstoreDeviceAddress argument,
+	   uint32 blocks, uint32 shared_bytes, GstoreDeviceError *error)
+{
+	(void) stream;
+	(void) kernel;
+	(void) argument;
+	(void) blocks;
+	(void) shared_bytes;
+	return fail(error, GSTORE_DEVICE_UNSUPPORTED, "launch",
+				"on the host the engine computes");
+}
+
+static bool
 export_handle(int device, GstoreDeviceAddress address,
 			  GstoreIpcHandle *handle, GstoreDeviceError *error)
 {
@@ -249,6 +262,7 @@ const GstoreDeviceOps gstore_host_device = {
 	.copy_to_host = copy_to_host,
 	.copy_on_device = copy_on_device,
 	.fill = fill,
+	.launch = launch,
 	.stream_notify = stream_notify,
 	.stream_query = stream_query,
 	.export_handle = export_handle,

@@ -135,6 +135,11 @@ publish_devices(GstoreDeviceError *error)
 				 errdetail("%llu MB of its %llu MB may be used.",
 						   (unsigned long long) (limits[i] >> 20),
 						   (unsigned long long) (infos[i].total_bytes >> 20))));
+		if (!infos[i].has_kernels)
+			ereport(LOG,
+					(errmsg("gstore_fdw leaves computing on what device %d holds to the CPU",
+							i),
+					 errdetail("%.160s.", infos[i].without_kernels)));
 	}
 	gstore_request_keeper_attach();
 	gstore_devices_publish(infos, limits, count, false);

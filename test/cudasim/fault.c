@@ -24,6 +24,7 @@ static const char *const names[SIM_FAULTS] = {
 	[SIM_FAULT_COPY_LOST] = "copy_lost",
 	[SIM_FAULT_EXPORT_REFUSE] = "export_refuse",
 	[SIM_FAULT_OPEN_REFUSE] = "open_refuse",
+	[SIM_FAULT_KERNEL_LOST] = "kernel_lost",
 	[SIM_FAULT_LOST] = "lost",
 	[SIM_FAULT_DELAY] = "delay",
 };

@@ -82,6 +82,7 @@ typedef enum SimFault
 	SIM_FAULT_COPY_LOST,	 /* the nth copy, under way, loses the device */
 	SIM_FAULT_EXPORT_REFUSE, /* exporting returns this code */
 	SIM_FAULT_OPEN_REFUSE,	 /* opening a handle returns this code */
+	SIM_FAULT_KERNEL_LOST,	 /* the nth kernel, under way, loses the device */
 	SIM_FAULT_LOST,			 /* device n - 1 is lost now */
 	SIM_FAULT_DELAY,		 /* up to so many microseconds per operation */
 	SIM_FAULTS
@@ -109,7 +110,32 @@ extern SimMemory *sim_memory_next(const SimMemory *memory);
 /* May the device copy from and to this host memory? */
 extern bool sim_is_registered(const void *base, uint64_t bytes);
 
+/* ---- kernel.c: modules, and kernels as they are queued ---- */
+
+typedef void (*SimKernel)(uint64_t argument);
+
+typedef struct SimLaunch
+{
+	SimDevice *device;
+	SimKernel kernel;
+	const char *name;
+	uint64_t argument;
+	uint32_t blocks;
+	uint32_t threads;
+	uint32_t shared_bytes;
+} SimLaunch;
+
+/* ---- lanes.c ---- */
+
+/* Run a kernel to its end, on the calling thread, without the mutex; else what
+ * the device died of. */
+extern CUresult sim_run(const SimLaunch *launch);
+
 /* ---- stream.c ---- */
+
+/* Queue a kernel; ends the call. */
+extern CUresult sim_enqueue_kernel(CUstream stream, const SimDevice *device,
+								   const SimLaunch *launch);
 
 /* Wait until all that was queued on the device before is done. */
 extern void sim_drain(SimDevice *device);

@@ -16,7 +16,8 @@ typedef enum OperationKind
 {
 	COPY,
 	FILL,
-	CALL_HOST
+	CALL_HOST,
+	KERNEL
 } OperationKind;
 
 typedef struct Operation
@@ -31,6 +32,7 @@ typedef struct Operation
 	bool loses; /* the device, instead of copying */
 	CUhostFn function;
 	void *argument;
+	SimLaunch launch;
 } Operation;
 
 typedef struct CUstream_st
@@ -50,7 +52,8 @@ static pthread_cond_t progress = PTHREAD_COND_INITIALIZER;
 
 /* ---- the threads ---- */
 
-static void
+/* Returns what the device died of, if it did. */
+static CUresult
 do_operation(const Operation *operation, int delay)
 {
 	if (delay > 0)
@@ -76,7 +79,12 @@ do_operation(const Operation *operation, int delay)
 		case CALL_HOST:
 			operation->function(operation->argument);
 			break;
+		case KERNEL:
+			if (!operation->loses)
+				return sim_run(&operation->launch);
+			break;
 	}
+	return operation->loses ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
 static void *
@@ -88,6 +96,7 @@ work(void *argument)
 	while (!stream->ending || stream->first != NULL)
 	{
 		Operation *operation = stream->first;
+		CUresult result;
 		int delay;
 
 		if (operation == NULL)
@@ -102,11 +111,11 @@ work(void *argument)
 			stream->working = true;
 			delay = sim_fault_value(SIM_FAULT_DELAY);
 			pthread_mutex_unlock(&sim_mutex);
-			do_operation(operation, delay);
+			result = do_operation(operation, delay);
 			pthread_mutex_lock(&sim_mutex);
 			stream->working = false;
-			if (operation->loses)
-				sim_lose(stream->device, CUDA_ERROR_LAUNCH_FAILED);
+			if (result != CUDA_SUCCESS)
+				sim_lose(stream->device, result);
 		}
 		stream->first = operation->next;
 		free(operation);
@@ -359,6 +368,16 @@ cuLaunchHostFunc(CUstream stream, CUhostFn function, void *argument)
 	if (function == NULL)
 		return sim_leave(CUDA_ERROR_INVALID_VALUE);
 	return sim_leave(enqueue(stream, device, "cuLaunchHostFunc", &operation));
+}
+
+CUresult
+sim_enqueue_kernel(CUstream stream, const SimDevice *device,
+				   const SimLaunch *launch)
+{
+	Operation operation = {.kind = KERNEL, .launch = *launch};
+
+	operation.loses = sim_fault_strikes(SIM_FAULT_KERNEL_LOST);
+	return sim_leave(enqueue(stream, device, "cuLaunchKernel", &operation));
 }
 
 /* ---- copies that are waited for, of any host memory: for clients ---- */
