@@ -201,7 +201,10 @@ describe_type(Description *description, int field, Oid type, int32 typmod,
 {
 	GstoreColumn *column = &description->schema->columns[field];
 	Oid base = getBaseTypeAndTypmod(type, &typmod);
-	Oid element = get_element_type(base);
+	/* Subscripts of these two begin at 0, which a list could not say. */
+	Oid element = base == INT2VECTOROID || base == OIDVECTOROID
+					  ? InvalidOid
+					  : get_element_type(base);
 
 	column->large_text = description->table->large_text;
 	if (OidIsValid(element) && depth < MAX_DEPTH &&

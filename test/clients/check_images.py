@@ -131,6 +131,14 @@ def arrow_arrays(pa, data):
             for i in range(ncols)]
 
 
+def arrow_typids(data):
+    """pg_type.oid of each column of an image of format arrow."""
+    header = ARROW_HEADER.unpack_from(data)
+    return [ARROW_COLUMN.unpack_from(data, ARROW_HEADER.size +
+                                     i * header[6])[9]
+            for i in range(header[5])]
+
+
 def as_postgres(pa, kind, value):
     """The bytes of PostgreSQL's value for what pyarrow shows."""
     if value is None:

@@ -111,6 +111,13 @@ INSERT INTO g (id, t, n) VALUES (1, ARRAY[repeat('long ', 100)], '{1,NaN}');
 INSERT INTO g (id, t) VALUES (1, ARRAY[[repeat('long ', 100)]]);
 SELECT difference('h', 'g');
 
+\echo -- arrays whose subscripts begin at 0 by their type are texts
+CREATE FOREIGN TABLE v (o oidvector, i int2vector, oo oidvector[]) SERVER gstore_fdw
+	OPTIONS (format 'arrow');
+INSERT INTO v VALUES ('0 4294967295', '', ARRAY['1 2'::oidvector, '']), (NULL, '-32768 7', '{}');
+SELECT *, o[1], i[1] FROM v;
+DROP FOREIGN TABLE v;
+
 \echo -- a type changed underneath
 CREATE FOREIGN TABLE s (x inner_pair[]) SERVER gstore_fdw OPTIONS (format 'arrow');
 INSERT INTO s VALUES (ARRAY[ROW(1, 'a')]::inner_pair[]);
