@@ -110,6 +110,10 @@ check-server:
 check-versions:
 	@test/versions.sh $(VERSIONS)
 
+# PostgreSQL's own regression tests on gstore tables: DEVICE=cuda TESTS='join'.
+check-postgres: pgtree cudasim
+	@test/postgres/run.sh $(DEVICE) $(TESTS)
+
 # One suite: DEVICE=host (default) or cuda (the stand-in), REGRESS/SPECS/TAP=
 # the names of some tests instead of all.
 DEVICE ?= host
@@ -151,6 +155,7 @@ fresh:
 help:
 	@sed -n '3,11s/^#//p' Makefile
 
-.PHONY: cudasim fuzz unit unit-programs deps pgtree check check-server check-versions check-regress \
+.PHONY: cudasim fuzz unit unit-programs deps pgtree check check-server check-versions check-postgres \
+	check-regress \
 	check-isolation check-tap layers format check-format quickstart \
 	quickstart-stop bench fresh help

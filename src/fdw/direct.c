@@ -80,7 +80,9 @@ take_values(PlannerInfo *root, ForeignScan *scan, List **values)
 			*values = lappend(*values, entry->expr);
 		else if (!IsA(expr, Var) && !IsA(expr, Const))
 			return false;
-		if (!model->resjunk || strcmp(model->resname, "tableoid") != 0)
+		/* the sub-select of SET (a, b) = (SELECT ...) has no name */
+		if (!model->resjunk || model->resname == NULL ||
+			strcmp(model->resname, "tableoid") != 0)
 		{
 			entry = flatCopyTargetEntry(entry);
 			entry->expr = (Expr *) makeNullConst(exprType(expr),
@@ -203,6 +205,7 @@ change_next(ForeignScanState *node, DirectState *state)
 		if (state->latest != NULL)
 		{
 			slot = new_row(node, state, slot);
+			slot->tts_tableOid = RelationGetRelid(rinfo->ri_RelationDesc);
 			if (gstore_modify_update(estate, rinfo, state->modify, &tid, slot))
 				return slot;
 		}

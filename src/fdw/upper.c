@@ -154,7 +154,8 @@ find_scan(RelOptInfo *baserel)
 
 /*
  * What PostgreSQL would do above the scan.  DISTINCT in an aggregate needs
- * sorted groups there.
+ * sorted groups there; and since 16 the aggregates count on input that is sorted
+ * by their arguments, groups or not, where the planner has said so.
  */
 static Path *
 make_fallback(PlannerInfo *root, RelOptInfo *upper, Path *scan,
@@ -169,11 +170,10 @@ make_fallback(PlannerInfo *root, RelOptInfo *upper, Path *scan,
 	if (group_clause == NIL)
 		strategy = AGG_PLAIN;
 	else if (sorts)
-	{
 		strategy = AGG_SORTED;
+	if (sorts && root->group_pathkeys != NIL)
 		scan = (Path *) create_sort_path(root, upper, scan,
 										 root->group_pathkeys, -1.0);
-	}
 	return (Path *) create_agg_path(root, upper, scan, target, strategy,
 									AGGSPLIT_SIMPLE, group_clause, NIL,
 									&costs, groups);

@@ -37,6 +37,7 @@ SELECT is_direct('UPDATE p SET t = md5(t), f = random()');
 SELECT is_direct('DELETE FROM p WHERE md5(t) = ''x''');
 SELECT is_direct('DELETE FROM p USING h WHERE p.k = h.k');
 SELECT is_direct('UPDATE p SET (v, n) = (SELECT h.v, h.n FROM h WHERE h.k = p.k) WHERE k = 1');
+SELECT is_direct('UPDATE p SET (v, n) = (SELECT max(h.v), 7.5 FROM h) WHERE k = 1');
 
 -- The same statement on the heap and both tables: rows changed, what RETURNING
 -- gave, what is in the tables then.
@@ -92,6 +93,8 @@ SELECT * FROM returned('DELETE FROM %I WHERE v = 5 RETURNING *');
 SELECT * FROM returned('DELETE FROM %I WHERE v = 6 RETURNING k * 2, upper(t), d');
 SELECT * FROM returned('UPDATE %I SET v = v + 1, f = f / 3 WHERE v = 7 RETURNING *');
 SELECT * FROM returned('UPDATE %I x SET n = n + 1 WHERE v = 9 RETURNING x, n');
+SELECT * FROM alike('UPDATE %I SET (v, n) = (SELECT 7, max(h.n) FROM h WHERE h.k < 9) WHERE v = 11');
+SELECT * FROM returned('UPDATE %I SET (t, v) = (SELECT ''both'', 3), f = v WHERE v = 12 RETURNING k, t, v, f');
 DELETE FROM p WHERE k = 100 RETURNING tableoid::regclass, *;
 UPDATE a SET v = 1 WHERE k = 101 RETURNING tableoid::regclass, *;
 DELETE FROM h WHERE k IN (100, 101);
