@@ -7,7 +7,10 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 
@@ -15,146 +18,216 @@
 #include "request/view.h"
 #include "share/layout.h"
 
+/* More than any table has: what goes deeper, or on longer, was overwritten. */
+#define MAX_DEPTH 100
+#define MAX_FIELDS 100000
+
+/* An image that is being described. */
+typedef struct Image
+{
+	GstoreLocation location;
+	uint64 bytes;
+	const char *relname;
+	StringInfoData json;
+	int nfields; /* described so far */
+} Image;
+
+/* ---- reading ---- */
+
 static void
-refuse(const char *relname)
+refuse(const Image *image)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_DATA_CORRUPTED),
 			 errmsg("the header of an exported image of foreign table \"%s\" contradicts itself",
-					relname),
+					image->relname),
 			 errhint("A program that mapped the exported memory may have overwritten it.")));
 }
 
-/* The first bytes of the image, copied. */
+/* Some bytes of the image, copied: they may change any time. */
 static char *
-read_head(GstoreLocation location, uint64 bytes, const char *relname)
+read_bytes(const Image *image, uint64 offset, uint64 bytes)
 {
-	GstoreByteRange range = {0, bytes};
-	GstoreView *view = gstore_view_open(location, InvalidDsaPointer, &range, 1,
-										relname);
-	char *head = palloc(bytes);
+	GstoreByteRange range = {offset, bytes};
+	GstoreView *view;
+	char *copy;
 
+	if (offset > image->bytes || bytes > image->bytes - offset)
+		refuse(image);
+	view = gstore_view_open(image->location, InvalidDsaPointer, &range, 1,
+							image->relname);
+	copy = palloc(bytes);
 	gstore_view_wait(view);
-	memcpy(head, gstore_view_pointer(view, 0), bytes);
+	memcpy(copy, gstore_view_pointer(view, 0), bytes);
 	gstore_view_close(view);
+	return copy;
+}
+
+/* The header again, with its columns.  What it says must be what it said. */
+static char *
+read_columns(const Image *image, const void *header, uint64 header_bytes,
+			 uint32 ncols, uint64 bytes)
+{
+	char *head;
+
+	if (ncols > MaxHeapAttributeNumber)
+		refuse(image);
+	head = read_bytes(image, 0, bytes);
+	memcpy(head, header, header_bytes);
 	return head;
 }
 
-static void
-add_name(StringInfo json, const char *name)
-{
-	char copy[GSTORE_FORMAT_NAME_BYTES];
+/* ---- writing ---- */
 
-	strlcpy(copy, name, sizeof(copy));
-	appendStringInfoString(json, json->len > 1 ? ",{\"name\":" : "{\"name\":");
-	escape_json(json, copy);
+/* Text of at most so many bytes, NUL-padded, in quotes. */
+static void
+add_text(Image *image, const char *text, Size bytes)
+{
+	char *copy = pnstrdup(text, bytes - 1);
+
+	if (!pg_verifymbstr(copy, (int) strlen(copy), true))
+		refuse(image);
+	escape_json(&image->json, copy);
+	pfree(copy);
+}
+
+/* Begin a column's object. */
+static void
+begin_column(Image *image, const char *name, int attnum, Oid type)
+{
+	StringInfo json = &image->json;
+
+	if (++image->nfields > MAX_FIELDS)
+		refuse(image);
+	if (json->data[json->len - 1] == '}')
+		appendStringInfoChar(json, ',');
+	appendStringInfoString(json, "{\"name\":");
+	add_text(image, name, GSTORE_FORMAT_NAME_BYTES);
+	appendStringInfo(json, ",\"attnum\":%d,\"type\":", attnum);
+	escape_json(json, format_type_be(type));
 }
 
 static void
-add_buffer(StringInfo json, const char *name, uint64 offset, uint64 length)
+add_buffer(Image *image, const char *name, uint64 offset, uint64 length)
 {
 	if (offset != 0)
-		appendStringInfo(json, ",\"%s\":{\"offset\":" UINT64_FORMAT ",\"length\":" UINT64_FORMAT "}",
+		appendStringInfo(&image->json,
+						 ",\"%s\":{\"offset\":" UINT64_FORMAT ",\"length\":" UINT64_FORMAT "}",
 						 name, offset, length);
 }
 
+/* ---- formats ---- */
+
+static void describe_children(Image *image, const GstoreArrowColumn *column,
+							  int depth);
+
 static void
-describe_arrow(StringInfo json, const char *head)
+describe_arrow_column(Image *image, const GstoreArrowColumn *column, int depth)
 {
-	const GstoreArrowHeader *header = (const GstoreArrowHeader *) head;
+	StringInfo json = &image->json;
+
+	begin_column(image, column->name, column->attnum, column->atttypid);
+	appendStringInfoString(json, ",\"format\":");
+	add_text(image, column->format, sizeof(column->format));
+	appendStringInfo(json, ",\"null_count\":" UINT64_FORMAT,
+					 column->null_count);
+	if (depth > 0)
+		appendStringInfo(json, ",\"rows\":" UINT64_FORMAT, column->rows);
+	add_buffer(image, "validity", column->validity_offset,
+			   column->validity_length);
+	add_buffer(image, "offsets", column->offsets_offset,
+			   column->offsets_length);
+	add_buffer(image, "data", column->data_offset, column->data_length);
+	if (column->nchildren > 0)
+		describe_children(image, column, depth + 1);
+	appendStringInfoChar(json, '}');
+}
+
+/* What a list or struct column's data begins with. */
+static void
+describe_children(Image *image, const GstoreArrowColumn *column, int depth)
+{
+	GstoreArrowColumn *children;
+
+	CHECK_FOR_INTERRUPTS();
+	if (depth > MAX_DEPTH || column->nchildren > MaxHeapAttributeNumber)
+		refuse(image);
+	children = (GstoreArrowColumn *)
+		read_bytes(image, column->data_offset,
+				   column->nchildren * sizeof(GstoreArrowColumn));
+	appendStringInfoString(&image->json, ",\"children\":[");
+	for (int i = 0; i < column->nchildren; i++)
+		describe_arrow_column(image, &children[i], depth);
+	appendStringInfoChar(&image->json, ']');
+	pfree(children);
+}
+
+static void
+describe_arrow(Image *image, const GstoreArrowHeader *header)
+{
+	const char *head = read_columns(image, header, sizeof(*header),
+									header->ncols,
+									sizeof(*header) +
+										(uint64) header->ncols *
+											sizeof(GstoreArrowColumn));
 
 	for (uint32 i = 0; i < header->ncols; i++)
 	{
 		const GstoreArrowColumn *column = gstore_arrow_column(head, i);
-		char format[sizeof(column->format)];
 
-		if (column->atttypid == 0)
-			continue;
-		strlcpy(format, column->format, sizeof(format));
-		add_name(json, column->name);
-		appendStringInfo(json, ",\"attnum\":%d,\"type\":", column->attnum);
-		escape_json(json, format_type_be(column->atttypid));
-		appendStringInfoString(json, ",\"format\":");
-		escape_json(json, format);
-		appendStringInfo(json, ",\"null_count\":" UINT64_FORMAT,
-						 column->null_count);
-		/* Which the data begins with: they are not read here. */
-		if (column->nchildren > 0)
-			appendStringInfo(json, ",\"nchildren\":%u", column->nchildren);
-		add_buffer(json, "validity", column->validity_offset,
-				   column->validity_length);
-		add_buffer(json, "offsets", column->offsets_offset,
-				   column->offsets_length);
-		add_buffer(json, "data", column->data_offset, column->data_length);
-		appendStringInfoChar(json, '}');
+		if (column->atttypid != 0)
+			describe_arrow_column(image, column, 0);
 	}
 }
 
 static void
-describe_pgstrom(StringInfo json, const char *head)
+describe_pgstrom_column(Image *image, const char *head, uint32 number)
 {
-	const GstorePgstromHeader *header = (const GstorePgstromHeader *) head;
+	const GstorePgstromColumn *column = gstore_pgstrom_column(head, number);
+	uint64 offset = (uint64) column->va_offset * 8;
+	uint64 length = (uint64) column->va_length * 8;
+	uint64 array = Min(gstore_pgstrom_array_bytes(head, column), length);
+
+	begin_column(image, gstore_pgstrom_name(head, number), column->attnum,
+				 column->atttypid);
+	appendStringInfo(&image->json, ",\"attlen\":%d,\"stride\":%u",
+					 column->attlen, gstore_pgstrom_stride(column));
+	add_buffer(image, column->attlen < 0 ? "offsets" : "data", offset, array);
+	if (length > array)
+		add_buffer(image, column->attlen < 0 ? "values" : "validity",
+				   offset + array, length - array);
+	appendStringInfoChar(&image->json, '}');
+}
+
+static void
+describe_pgstrom(Image *image, const GstorePgstromHeader *header)
+{
+	const char *head = read_columns(image, header, sizeof(*header),
+									header->ncols,
+									GSTORE_PGSTROM_BODY(header->ncols));
 
 	for (uint32 i = 0; i < header->ncols; i++)
-	{
-		const GstorePgstromColumn *column = gstore_pgstrom_column(head, i);
-		uint64 offset = (uint64) column->va_offset * 8;
-		uint64 length = (uint64) column->va_length * 8;
-		uint64 array = gstore_pgstrom_array_bytes(head, column);
-
-		if (column->atttypid == 0)
-			continue;
-		array = Min(array, length);
-		add_name(json, gstore_pgstrom_name(head, i));
-		appendStringInfo(json, ",\"attnum\":%d,\"type\":", column->attnum);
-		escape_json(json, format_type_be(column->atttypid));
-		appendStringInfo(json, ",\"attlen\":%d,\"stride\":%u", column->attlen,
-						 gstore_pgstrom_stride(column));
-		add_buffer(json, column->attlen < 0 ? "offsets" : "data", offset,
-				   array);
-		if (length > array)
-			add_buffer(json, column->attlen < 0 ? "values" : "validity",
-					   offset + array, length - array);
-		appendStringInfoChar(json, '}');
-	}
+		if (gstore_pgstrom_column(head, i)->atttypid != 0)
+			describe_pgstrom_column(image, head, i);
 }
 
 Jsonb *
 gstore_layout(GstoreLocation location, uint64 image_bytes, const char *relname)
 {
-	StringInfoData json;
-	uint64 first = sizeof(GstoreArrowHeader);
-	uint64 bytes;
+	Image image = {.location = location, .bytes = image_bytes, .relname = relname};
+	uint64 arrow_bytes = sizeof(GstoreArrowHeader);
 	const char *head;
-	bool is_arrow;
 
 	if (image_bytes < sizeof(GstorePgstromHeader))
-		refuse(relname);
-	head = read_head(location, Min(first, image_bytes), relname);
-	is_arrow = image_bytes >= first && GSTORE_IMAGE_IS_ARROW(head);
-	if (is_arrow)
-	{
-		const GstoreArrowHeader *header = (const GstoreArrowHeader *) head;
-
-		bytes = first + (uint64) header->ncols * sizeof(GstoreArrowColumn);
-	}
+		refuse(&image);
+	initStringInfo(&image.json);
+	appendStringInfoChar(&image.json, '[');
+	head = read_bytes(&image, 0, Min(arrow_bytes, image_bytes));
+	if (image_bytes >= arrow_bytes && GSTORE_IMAGE_IS_ARROW(head))
+		describe_arrow(&image, (const GstoreArrowHeader *) head);
 	else
-	{
-		const GstorePgstromHeader *header = (const GstorePgstromHeader *) head;
-
-		bytes = GSTORE_PGSTROM_BODY(header->ncols);
-	}
-	if (bytes > image_bytes)
-		refuse(relname);
-	head = read_head(location, bytes, relname);
-
-	initStringInfo(&json);
-	appendStringInfoChar(&json, '[');
-	if (is_arrow)
-		describe_arrow(&json, head);
-	else
-		describe_pgstrom(&json, head);
-	appendStringInfoChar(&json, ']');
+		describe_pgstrom(&image, (const GstorePgstromHeader *) head);
+	appendStringInfoChar(&image.json, ']');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
-											  CStringGetDatum(json.data)));
+											  CStringGetDatum(image.json.data)));
 }

@@ -111,6 +111,31 @@ INSERT INTO g (id, t, n) VALUES (1, ARRAY[repeat('long ', 100)], '{1,NaN}');
 INSERT INTO g (id, t) VALUES (1, ARRAY[[repeat('long ', 100)]]);
 SELECT difference('h', 'g');
 
+\echo -- what gstore_export tells of them
+CREATE FUNCTION fields(name reggstore) RETURNS TABLE (path text, field jsonb, image_bytes bigint) LANGUAGE sql AS $$
+	WITH RECURSIVE e AS MATERIALIZED (SELECT columns, length FROM gstore_export(name)),
+	f AS (
+		SELECT c->>'name' AS path, c FROM e, jsonb_array_elements(columns) c
+		UNION ALL
+		SELECT path || '.' || (k->>'name'), k FROM f, jsonb_array_elements(f.c->'children') k)
+	SELECT path, c, length FROM f, e ORDER BY path COLLATE "C"
+$$;
+SELECT path, field->>'type' AS type, field->>'format' AS format, field ? 'offsets' AS offsets, field ? 'children' AS children
+FROM fields('g') WHERE path ~ '^(id|i4|nu|e|g|op|ops)(\.|$)';
+SELECT g.path, g.field->>'format' AS format, l.field->>'format' AS large
+FROM fields('g') g JOIN fields('gl') l USING (path) WHERE g.field->>'format' <> l.field->>'format' AND path ~ '^[no]'
+ORDER BY path COLLATE "C";
+-- children have as many rows as their parents' lists have elements, and lie
+-- with all their buffers in what is their parent's data
+SELECT (SELECT field->'rows' FROM fields('g') WHERE path LIKE 'i4.%') = to_jsonb((SELECT sum(cardinality(i4)) FROM g)) AS elements,
+	(SELECT field->'rows' FROM fields('g') WHERE path = 'op.p') = to_jsonb((SELECT count(*) FROM g)) AS fields;
+SELECT count(*) > 100 AS buffers, bool_and(at % 64 = 0 AND at >= low AND at + bytes <= high) AS good
+FROM fields('g') f, jsonb_path_query(f.field, '$.children[*]') k,
+	unnest(ARRAY['validity', 'offsets', 'data']) buffer,
+	LATERAL (SELECT (field->'data'->>'offset')::bigint AS low, (field->'data'->>'offset')::bigint + (field->'data'->>'length')::bigint AS high) d,
+	LATERAL (SELECT (k->buffer->>'offset')::bigint AS at, (k->buffer->>'length')::bigint AS bytes) b
+WHERE k ? buffer;
+
 \echo -- arrays whose subscripts begin at 0 by their type are texts
 CREATE FOREIGN TABLE v (o oidvector, i int2vector, oo oidvector[]) SERVER gstore_fdw
 	OPTIONS (format 'arrow');
