@@ -125,6 +125,16 @@ allocate_extra(Size bytes)
 #endif
 }
 
+static void
+free_extra(void *extra)
+{
+#if PG_VERSION_NUM >= 160000
+	guc_free(extra);
+#else
+	free(extra);
+#endif
+}
+
 /* Parse "point:action[:count]", which is overwritten. */
 static bool
 parse_fault(char *text, Fault *fault)
@@ -196,9 +206,14 @@ gstore_fault_check(char **newval, void **extra, GucSource source)
 	}
 	pfree(copy);
 
-	/* On failure the caller frees the extra. */
+	/* What was refused nobody frees. */
+	if (!good)
+	{
+		free_extra(faults);
+		return false;
+	}
 	*extra = faults;
-	return good;
+	return true;
 }
 
 void
