@@ -60,8 +60,9 @@ if [ "$(id -u)" = 0 ]; then
 fi
 mkdir -p "$base"
 
-# The private copy of PostgreSQL that pgtree.sh makes.
-pg_tree=$base/pg
+# The private copy of PostgreSQL that pgtree.sh makes; GSTORE_PG_TREE= (empty):
+# the installation itself.
+pg_tree=${GSTORE_PG_TREE-$base/pg}
 pg_bin()
 {
 	echo "$pg_tree$("$PG_CONFIG" --bindir)"

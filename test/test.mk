@@ -127,6 +127,14 @@ check-isolation: pgtree cudasim
 check-tap: pgtree cudasim
 	@test/suite.sh tap $(DEVICE) $(TAP)
 
+# On a machine with a GPU: see test/gpu/README.md.
+.PHONY: gpucheck gpupack
+gpucheck:
+	@test/gpu/run.sh
+
+gpupack:
+	@test/gpu/pack.sh
+
 # ---- form ----
 
 layers:

@@ -1,0 +1,121 @@
+#!/bin/bash
+# The tests on a real driver: what `make gpucheck` runs.
+#
+# Usage: run.sh [questions|sql|specs|tap|tap:NAME...]...      (default: all)
+#   PACK=FILE                 what pack.sh made (default: build/gpu/pack.tar.gz;
+#                             without it, the PostgreSQL that is installed here)
+#   GSTORE_CUDA_LIBRARY=FILE  the driver (default: libcuda.so.1)
+#   RESULTS=FOLDER            where the result goes (default: test/gpu/results)
+#
+# The result is a file DATE-GPU.md with the date, the GPU, the driver, what the
+# driver answered, and what the suites said.  The last line printed is
+# "N passed, N failed"; the exit status says the same.
+set -u
+here=$(cd "$(dirname "$0")" && pwd -P)
+top=$(cd "$here/../.." && pwd -P)
+PACK=${PACK:-$top/build/gpu/pack.tar.gz}
+RESULTS=${RESULTS:-$here/results}
+export GSTORE_CUDA_LIBRARY=${GSTORE_CUDA_LIBRARY:-libcuda.so.1}
+parts=("$@")
+[ ${#parts[@]} -gt 0 ] || parts=(questions sql specs tap)
+
+# Where a user without privileges can read: a checkout may be root's own.
+work=$(mktemp -d /var/tmp/gstore-gpu.XXXXXX)
+trap 'rm -rf "$work"' EXIT
+chmod 755 "$work"
+
+if [ -e "$PACK" ]; then
+	mkdir "$work/pack"
+	tar -C "$work/pack" -xzf "$PACK" || exit 1
+	pack=$work/pack
+	export PATH=$pack/usr/lib/postgresql/15/bin:$pack/usr/bin:$PATH
+	export PG_CONFIG=$pack/usr/lib/postgresql/15/bin/pg_config
+	export GSTORE_PG_TREE=
+	export LD_LIBRARY_PATH=$pack/usr/lib/x86_64-linux-gnu:$pack/lib/x86_64-linux-gnu${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}
+	export PERL5LIB=$pack/usr/share/perl5:$pack/usr/lib/x86_64-linux-gnu/perl5/5.36:$pack/usr/lib/x86_64-linux-gnu/perl/5.36:$pack/usr/share/perl/5.36:$pack/usr/lib/x86_64-linux-gnu/perl-base
+	# Debian's PostgreSQL looks for time zones there and nowhere else
+	[ -e /usr/share/zoneinfo ] || ln -s "$pack/usr/share/zoneinfo" /usr/share/zoneinfo 2>/dev/null ||
+		{ mkdir -p /usr/share/zoneinfo && cp -r "$pack/usr/share/zoneinfo/." /usr/share/zoneinfo; } ||
+		{ echo "run.sh: there is no /usr/share/zoneinfo, and it could not be made" >&2; exit 1; }
+	[ ! -L /usr/share/zoneinfo ] || trap 'rm -rf "$work" /usr/share/zoneinfo' EXIT
+	made=$(cat "$pack/made")
+	programs=$pack/bin
+else
+	make -s -C "$top" pgtree >/dev/null || exit 1
+	"$here/build.sh" "$work/bin" || exit 1
+	made="extension: $(git -C "$top" describe --always --dirty 2>/dev/null || echo unknown)
+PostgreSQL: $("${PG_CONFIG:-pg_config}" --version)"
+	programs=$work/bin
+fi
+[ ! -x "$programs/sum_column" ] || export GSTORE_CUDA_PROGRAM=$programs/sum_column
+
+export GSTORE_TALLY=$work/tally
+: >"$GSTORE_TALLY"
+
+# section NAME COMMAND...: its output is shown, and is part of the result
+section()
+{
+	local name=$1 started=$SECONDS
+
+	shift
+	{
+		echo
+		echo "## $name"
+		echo
+		"$@" 2>&1
+		echo
+		echo "($((SECONDS - started)) s)"
+	} | tee -a "$work/body"
+}
+
+as_preformatted()
+{
+	echo '```'
+	"$@"
+	echo '```'
+}
+
+ask()
+{
+	# what the stand-in says of misuse is not part of the table
+	"$programs/questions" "$GSTORE_CUDA_LIBRARY" 2>"$work/questions.err"
+	if [ $? -eq 0 ]; then
+		echo "1 0" >>"$GSTORE_TALLY"
+	else
+		head -n 20 "$work/questions.err"
+		echo "0 1" >>"$GSTORE_TALLY"
+	fi
+}
+
+for part in "${parts[@]}"; do
+	case $part in
+		questions) section "What the driver answers" ask ;;
+		sql | specs | tap) section "$part" as_preformatted "$top/test/suite.sh" "$part" gpu ;;
+		tap:*) section "$part" as_preformatted "$top/test/suite.sh" tap gpu "${part#tap:}" ;;
+		*) echo "run.sh: what is \"$part\"?" >&2; exit 2 ;;
+	esac
+done
+
+summary=$(awk '{ passed += $1; failed += $2 }
+	END { printf "%d passed, %d failed\n", passed, failed }' "$GSTORE_TALLY")
+gpu=$(nvidia-smi --query-gpu=name,driver_version,memory.total --format=csv,noheader 2>/dev/null)
+[ -n "$gpu" ] || gpu="$(sed -n 's/^| device and driver | \(.*\) |$/\1/p' "$work/body" 2>/dev/null)"
+[ -n "$gpu" ] || gpu=unknown
+mkdir -p "$RESULTS"
+name=$(head -n 1 <<<"$gpu" | sed 's/[,;].*//; s/[^A-Za-z0-9]\+/-/g; s/^-*//; s/-*$//')
+result=$RESULTS/$(date -u +%F-%H%M)-$name.md
+{
+	echo "# $(date -u '+%F %T') UTC, $(head -n 1 <<<"$gpu")"
+	echo
+	echo "$summary"
+	echo
+	sed 's/^/- /' <<<"$gpu" | sed '1s/^- /- GPU, driver, memory: /'
+	echo "- library: $GSTORE_CUDA_LIBRARY"
+	echo "- machine: $(uname -srm), $(nproc) CPUs, glibc $(ldd --version | sed -n '1s/.* //p')"
+	sed 's/^/- /' <<<"$made"
+	cat "$work/body"
+} >"$result"
+echo
+echo "$result"
+echo "$summary"
+[ "${summary##*, }" = "0 failed" ]
