@@ -70,7 +70,7 @@ COMMENT ON FUNCTION gstore_compact(reggstore) IS
 
 CREATE FUNCTION gstore_devices(
 	OUT number int, OUT kind text, OUT name text, OUT uuid uuid,
-	OUT total bigint, OUT used bigint, OUT free bigint,
+	OUT compute_capability text, OUT total bigint, OUT used bigint, OUT free bigint,
 	OUT epoch int, OUT state text)
 	RETURNS SETOF record
 	AS 'MODULE_PATHNAME', 'gstore_devices_view' LANGUAGE C STRICT;

@@ -122,6 +122,11 @@ for device in $DEVICES; do
 	done
 done
 if [ "$what" = everything ]; then
+	# machines with one GPU
+	for suite in sql specs; do
+		task "$suite-cuda-1" env GSTORE_CUDASIM_DEVICES=1 SUITE_SUFFIX=-1 \
+			test/suite.sh $suite cuda
+	done
 	task images env TAP_RUN=python3 test/tap.sh test/clients/check_images.py
 	[ ${#units[@]} -eq 0 ] ||
 		task unit env GSTORE_CUDASIM="$top/build/cudasim/libcuda.so.1" \

@@ -56,8 +56,8 @@ gstore_devices_view(PG_FUNCTION_ARGS)
 	{
 		GstoreDeviceSlot *slot = &devices->slots[i];
 		uint64 used = pg_atomic_read_u64(&slot->used);
-		Datum values[9];
-		bool nulls[9] = {false};
+		Datum values[10];
+		bool nulls[10] = {false};
 
 		values[0] = Int32GetDatum(slot->info.number);
 		values[1] = CStringGetTextDatum(slot->info.kind);
@@ -66,11 +66,16 @@ gstore_devices_view(PG_FUNCTION_ARGS)
 		if (!nulls[3])
 			values[3] = DirectFunctionCall1(uuid_in,
 											CStringGetDatum(slot->info.uuid));
-		values[4] = Int64GetDatum(slot->limit);
-		values[5] = Int64GetDatum(used);
-		values[6] = Int64GetDatum(slot->limit > used ? slot->limit - used : 0);
-		values[7] = Int32GetDatum(pg_atomic_read_u32(&slot->epoch));
-		values[8] = CStringGetTextDatum(device_state(pg_atomic_read_u32(&slot->state)));
+		nulls[4] = slot->info.compute_major == 0;
+		if (!nulls[4])
+			values[4] = CStringGetTextDatum(psprintf("%d.%d",
+													 slot->info.compute_major,
+													 slot->info.compute_minor));
+		values[5] = Int64GetDatum(slot->limit);
+		values[6] = Int64GetDatum(used);
+		values[7] = Int64GetDatum(slot->limit > used ? slot->limit - used : 0);
+		values[8] = Int32GetDatum(pg_atomic_read_u32(&slot->epoch));
+		values[9] = CStringGetTextDatum(device_state(pg_atomic_read_u32(&slot->state)));
 		tuplestore_putvalues(result->setResult, result->setDesc, values,
 							 nulls);
 	}

@@ -1,4 +1,5 @@
 # devices: cuda
+# needs: stand-in
 #
 # A device that fails, at any time: the statement says so, the keeper comes
 # back, what the device held is reported as lost with the way out, and all else

@@ -1,4 +1,5 @@
 # devices: cuda
+# needs: stand-in
 #
 # Copies that the device refuses, frees that fail, copies that take their time:
 # the statement fails or waits, the device goes on, nothing is left behind.

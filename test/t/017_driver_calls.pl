@@ -1,4 +1,5 @@
 # devices: cuda
+# needs: stand-in
 #
 # Each call of the driver that the keeper makes at work fails once, in each way
 # there is: the statement is answered or fails cleanly, nobody hangs, nothing is

@@ -1,4 +1,5 @@
 # devices: cuda
+# needs: stand-in
 #
 # GPU memory of another program into large objects and back: sizes, offsets,
 # refused handles, and what is left of an import that is stopped.  With
