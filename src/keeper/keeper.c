@@ -43,7 +43,10 @@
 
 #define KEEPER_NAME "gstore_fdw GPU memory keeper"
 
-/* While copies run: a device that fails need not say so. */
+/* While copies run: a device that fails need not say so.  And a stream that
+ * says it is done is so only once its callback has returned, which may be after
+ * we have looked: so the first looks come soon one after the other. */
+#define SOON_TIMEOUT_MS 1
 #define BUSY_TIMEOUT_MS 50
 /* When nothing is to be done. */
 #define IDLE_TIMEOUT_MS 10000
@@ -248,6 +251,7 @@ loop(void)
 {
 	MemoryContext context;
 	WaitEventSet *events;
+	long timeout = SOON_TIMEOUT_MS; /* while busy */
 
 	MemoryContextSwitchTo(TopMemoryContext);
 	events = gstore_create_wait_event_set(3);
@@ -278,9 +282,12 @@ loop(void)
 		sigprocmask(SIG_SETMASK, &UnBlockSig, NULL);
 		MemoryContextReset(context);
 
-		(void) WaitEventSetWait(events,
-								gstore_serve_is_busy() ? BUSY_TIMEOUT_MS : IDLE_TIMEOUT_MS,
-								&event, 1, gstore_wait_event(GSTORE_WAIT_KEEPER_MAIN));
+		if (WaitEventSetWait(events,
+							 gstore_serve_is_busy() ? timeout : IDLE_TIMEOUT_MS,
+							 &event, 1, gstore_wait_event(GSTORE_WAIT_KEEPER_MAIN)) > 0)
+			timeout = SOON_TIMEOUT_MS;
+		else
+			timeout = Min(2 * timeout, BUSY_TIMEOUT_MS);
 	}
 }
 
