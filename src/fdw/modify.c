@@ -3,8 +3,8 @@
  *	  INSERT, UPDATE, DELETE, TRUNCATE and COPY as the executor calls them.
  *
  * Core enforces neither NOT NULL nor CHECK nor partition bounds on foreign
- * tables, because it takes them for promises about data elsewhere.  Here we
- * are the storage, so they are checked.
+ * tables, nor row policies on new rows, because it takes them for promises about
+ * data elsewhere.  Here we are the storage, so they are checked.
  */
 #include "postgres.h"
 
@@ -39,6 +39,7 @@ struct GstoreModify
 	GstoreDeleter *deleter; /* UPDATE, DELETE; made with the first row */
 	AttrNumber row_attno;	/* of the junk attribute "ctid" */
 	bool by_update;
+	CmdType operation; /* the statement's: an UPDATE may insert */
 	int nspecial;
 	int *special;		  /* [nspecial] columns that may need preparing:
 							 * varlena, and those kept as text */
@@ -103,6 +104,7 @@ gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 	CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
 	state->target = gstore_target(relation);
 	state->by_update = command == CMD_UPDATE;
+	state->operation = command;
 	if (command != CMD_DELETE)
 	{
 		state->writer = gstore_writer_begin(state->target, state->by_update);
@@ -152,9 +154,13 @@ begin_modify(ModifyTableState *mtstate, ResultRelInfo *rinfo,
 static void
 begin_insert(ModifyTableState *mtstate, ResultRelInfo *rinfo)
 {
-	if (rinfo->ri_FdwState == NULL)
-		rinfo->ri_FdwState = gstore_modify_begin(mtstate->ps.state, rinfo,
-												 CMD_INSERT);
+	GstoreModify *state = rinfo->ri_FdwState;
+
+	if (state != NULL)
+		return;
+	state = gstore_modify_begin(mtstate->ps.state, rinfo, CMD_INSERT);
+	state->operation = mtstate->operation;
+	rinfo->ri_FdwState = state;
 }
 
 void
@@ -177,11 +183,24 @@ end_modify(EState *estate, ResultRelInfo *rinfo)
 
 /* ---- rows ---- */
 
+/*
+ * What makes a new row refused.  Row policies too, where the row came through a
+ * partitioned table that has them: of a foreign table core expects that whoever
+ * keeps the rows looks after that.
+ */
 static void
-check_constraints(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
+check_row(EState *estate, ResultRelInfo *rinfo, GstoreModify *state,
+		  TupleTableSlot *slot)
 {
 	Relation relation = rinfo->ri_RelationDesc;
 
+	if (rinfo->ri_WithCheckOptions != NIL)
+	{
+		if (state->operation != CMD_UPDATE)
+			ExecWithCheckOptions(WCO_RLS_INSERT_CHECK, rinfo, slot, estate);
+		if (state->operation != CMD_INSERT)
+			ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, rinfo, slot, estate);
+	}
 	if (RelationGetDescr(relation)->constr != NULL)
 		ExecConstraints(rinfo, slot, estate);
 	if (relation->rd_rel->relispartition)
@@ -241,7 +260,7 @@ exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
 	(void) plan_slot;
-	check_constraints(estate, rinfo, slot);
+	check_row(estate, rinfo, rinfo->ri_FdwState, slot);
 	append_row(estate, rinfo->ri_FdwState, slot);
 	return slot;
 }
@@ -272,7 +291,7 @@ gstore_modify_update(EState *estate, ResultRelInfo *rinfo,
 					 GstoreModify *state, ItemPointer tid,
 					 TupleTableSlot *slot)
 {
-	check_constraints(estate, rinfo, slot);
+	check_row(estate, rinfo, state, slot);
 	if (!gstore_modify_delete(estate, rinfo, state, tid))
 		return false;
 	append_row(estate, state, slot);
