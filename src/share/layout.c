@@ -22,6 +22,9 @@
 #define MAX_DEPTH 100
 #define MAX_FIELDS 100000
 
+/* Read at once: most headers with all their columns. */
+#define HEAD_BYTES UINT64_C(8192)
+
 /* An image that is being described. */
 typedef struct Image
 {
@@ -63,18 +66,20 @@ read_bytes(const Image *image, uint64 offset, uint64 bytes)
 	return copy;
 }
 
-/* The header again, with its columns.  What it says must be what it said. */
-static char *
-read_columns(const Image *image, const void *header, uint64 header_bytes,
-			 uint32 ncols, uint64 bytes)
+/* Header and columns, of which head is the beginning: if it is not all, all is
+ * read again.  What it says must then be what it said. */
+static const char *
+all_columns(const Image *image, const char *head, uint32 ncols, uint64 bytes)
 {
-	char *head;
+	char *all;
 
-	if (ncols > MaxHeapAttributeNumber)
+	if (ncols > MaxHeapAttributeNumber || bytes > image->bytes)
 		refuse(image);
-	head = read_bytes(image, 0, bytes);
-	memcpy(head, header, header_bytes);
-	return head;
+	if (bytes <= HEAD_BYTES)
+		return head;
+	all = read_bytes(image, 0, bytes);
+	memcpy(all, head, HEAD_BYTES);
+	return all;
 }
 
 /* ---- writing ---- */
@@ -163,15 +168,14 @@ describe_children(Image *image, const GstoreArrowColumn *column, int depth)
 }
 
 static void
-describe_arrow(Image *image, const GstoreArrowHeader *header)
+describe_arrow(Image *image, const char *head)
 {
-	const char *head = read_columns(image, header, sizeof(*header),
-									header->ncols,
-									sizeof(*header) +
-										(uint64) header->ncols *
-											sizeof(GstoreArrowColumn));
+	uint32 ncols = ((const GstoreArrowHeader *) head)->ncols;
 
-	for (uint32 i = 0; i < header->ncols; i++)
+	head = all_columns(image, head, ncols,
+					   sizeof(GstoreArrowHeader) +
+						   (uint64) ncols * sizeof(GstoreArrowColumn));
+	for (uint32 i = 0; i < ncols; i++)
 	{
 		const GstoreArrowColumn *column = gstore_arrow_column(head, i);
 
@@ -200,13 +204,12 @@ describe_pgstrom_column(Image *image, const char *head, uint32 number)
 }
 
 static void
-describe_pgstrom(Image *image, const GstorePgstromHeader *header)
+describe_pgstrom(Image *image, const char *head)
 {
-	const char *head = read_columns(image, header, sizeof(*header),
-									header->ncols,
-									GSTORE_PGSTROM_BODY(header->ncols));
+	uint32 ncols = ((const GstorePgstromHeader *) head)->ncols;
 
-	for (uint32 i = 0; i < header->ncols; i++)
+	head = all_columns(image, head, ncols, GSTORE_PGSTROM_BODY(ncols));
+	for (uint32 i = 0; i < ncols; i++)
 		if (gstore_pgstrom_column(head, i)->atttypid != 0)
 			describe_pgstrom_column(image, head, i);
 }
@@ -215,18 +218,17 @@ Jsonb *
 gstore_layout(GstoreLocation location, uint64 image_bytes, const char *relname)
 {
 	Image image = {.location = location, .bytes = image_bytes, .relname = relname};
-	uint64 arrow_bytes = sizeof(GstoreArrowHeader);
 	const char *head;
 
 	if (image_bytes < sizeof(GstorePgstromHeader))
 		refuse(&image);
 	initStringInfo(&image.json);
 	appendStringInfoChar(&image.json, '[');
-	head = read_bytes(&image, 0, Min(arrow_bytes, image_bytes));
-	if (image_bytes >= arrow_bytes && GSTORE_IMAGE_IS_ARROW(head))
-		describe_arrow(&image, (const GstoreArrowHeader *) head);
+	head = read_bytes(&image, 0, Min(HEAD_BYTES, image_bytes));
+	if (image_bytes >= sizeof(GstoreArrowHeader) && GSTORE_IMAGE_IS_ARROW(head))
+		describe_arrow(&image, head);
 	else
-		describe_pgstrom(&image, (const GstorePgstromHeader *) head);
+		describe_pgstrom(&image, head);
 	appendStringInfoChar(&image.json, ']');
 	return DatumGetJsonbP(DirectFunctionCall1(jsonb_in,
 											  CStringGetDatum(image.json.data)));

@@ -1,6 +1,7 @@
 
 # What another process finds in exported memory is what the exporting session
-# sees, and stays it, whatever becomes of the table.
+# sees, and stays it, whatever becomes of the table.  With GSTORE_LONG=1 after
+# 10,000 updates instead of 400.
 
 use strict;
 use warnings FATAL => 'all';
@@ -156,9 +157,13 @@ foreach my $table (qw(pgstrom arrow))
 	# leased bytes stay, whatever happens to the table
 	my %md5 = map { $_->{handle} => md5($_) } @chunks, $whole, $older;
 	my $script = $node->basedir . "/busy_$table.sql";
-	append_to_file($script, "UPDATE $table SET x = x + 1 WHERE k = $_;\n" x 20) for 21 .. 40;
-	append_to_file($script, "SELECT gstore_compact('$table');\n");
-	$node->command_ok([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-f', $script ], '400 updates and merges');
+	my $updates = $ENV{GSTORE_LONG} ? 10000 : 400;
+	foreach my $k (21 .. 40)
+	{
+		append_to_file($script, "UPDATE $table SET x = x + 1 WHERE k = $k;\n" x ($updates / 20));
+		append_to_file($script, "SELECT gstore_compact('$table');\n") if $k % 5 == 0;
+	}
+	$node->command_ok([ 'psql', '-XqAt', '-d', $node->connstr('postgres'), '-f', $script ], "$updates updates and merges");
 	sql($node, "DROP FOREIGN TABLE $table");
 	is(md5($_), $md5{ $_->{handle} }, 'leased bytes outlive DROP TABLE') foreach @chunks, $whole, $older;
 
