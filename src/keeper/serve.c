@@ -143,7 +143,7 @@ free_allocation(Task *task)
 
 	task->state = TASK_FREEING;
 	gstore_device_uncharge(&devices->slots[location->device],
-						   location->epoch, location->length);
+						   GSTORE_LOCATION_DEVICE, location->epoch, location->length);
 	submit_free(&task->job, location);
 }
 
@@ -380,7 +380,7 @@ begin_upload(Task *task)
 		(request->staging_length > 0 &&
 		 request->bytes > request->staging_length))
 		fail(task, GSTORE_DEVICE_INVALID, "upload", "wrong length");
-	else if (!gstore_device_charge(slot, request->wanted,
+	else if (!gstore_device_charge(slot, GSTORE_LOCATION_DEVICE, request->wanted,
 								   &request->available))
 	{
 		/* More may be waiting to be freed than is handed over at a time. */
@@ -569,7 +569,8 @@ allocated(Task *task)
 	}
 	if (!job->good)
 	{
-		gstore_device_uncharge(slot, pg_atomic_read_u32(&slot->epoch),
+		gstore_device_uncharge(slot, GSTORE_LOCATION_DEVICE,
+							   pg_atomic_read_u32(&slot->epoch),
 							   request->wanted);
 		if (job->error.kind == GSTORE_DEVICE_LOST)
 			lose(request->device, &job->error);

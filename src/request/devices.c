@@ -72,6 +72,7 @@ gstore_devices_shmem_startup(void)
 	{
 		pg_atomic_init_u32(&devices->slots[i].state, GSTORE_DEVICE_STARTING);
 		pg_atomic_init_u32(&devices->slots[i].epoch, 1);
+		SpinLockInit(&devices->slots[i].mutex);
 		pg_atomic_init_u64(&devices->slots[i].used, 0);
 	}
 	if (gstore_guc_device == GSTORE_CHOOSE_HOST)
@@ -170,33 +171,40 @@ gstore_location_alive(int device, uint32 epoch, uint8 kind)
 /* ---- charging ---- */
 
 bool
-gstore_device_charge(GstoreDeviceSlot *slot, uint64 bytes, uint64 *available)
+gstore_device_charge(GstoreDeviceSlot *slot, GstoreLocationKind kind,
+					 uint64 bytes, uint64 *available)
 {
-	uint64 used = pg_atomic_read_u64(&slot->used);
+	uint64 used;
+	bool fits;
 
-	do
+	SpinLockAcquire(&slot->mutex);
+	used = pg_atomic_read_u64(&slot->used);
+	*available = used < slot->limit ? slot->limit - used : 0;
+	fits = bytes <= *available;
+	if (fits)
 	{
-		*available = used < slot->limit ? slot->limit - used : 0;
-		if (bytes > *available)
-			return false;
-	} while (!pg_atomic_compare_exchange_u64(&slot->used, &used,
-											 used + bytes));
-	return true;
+		pg_atomic_write_u64(&slot->used, used + bytes);
+		if (kind == GSTORE_LOCATION_ARENA)
+			slot->in_arena += bytes;
+	}
+	SpinLockRelease(&slot->mutex);
+	return fits;
 }
 
 void
-gstore_device_uncharge(GstoreDeviceSlot *slot, uint32 epoch, uint64 bytes)
+gstore_device_uncharge(GstoreDeviceSlot *slot, GstoreLocationKind kind,
+					   uint32 epoch, uint64 bytes)
 {
-	uint64 used = pg_atomic_read_u64(&slot->used);
-
-	/* An epoch may end between these two steps and start from 0: hence no
-	 * difference below it. */
-	do
+	SpinLockAcquire(&slot->mutex);
+	if (kind == GSTORE_LOCATION_ARENA ||
+		pg_atomic_read_u32(&slot->epoch) == epoch)
 	{
-		if (pg_atomic_read_u32(&slot->epoch) != epoch)
-			return;
-	} while (!pg_atomic_compare_exchange_u64(&slot->used, &used,
-											 used - Min(used, bytes)));
+		pg_atomic_write_u64(&slot->used,
+							pg_atomic_read_u64(&slot->used) - bytes);
+		if (kind == GSTORE_LOCATION_ARENA)
+			slot->in_arena -= bytes;
+	}
+	SpinLockRelease(&slot->mutex);
 }
 
 /* ---- the keeper's side ---- */
@@ -253,7 +261,9 @@ gstore_devices_mark_down(void)
 		if (pg_atomic_read_u32(&slot->state) != GSTORE_DEVICE_READY)
 			continue;
 		pg_atomic_write_u32(&slot->state, GSTORE_DEVICE_DOWN);
+		SpinLockAcquire(&slot->mutex);
 		pg_atomic_fetch_add_u32(&slot->epoch, 1);
-		pg_atomic_write_u64(&slot->used, 0);
+		pg_atomic_write_u64(&slot->used, slot->in_arena);
+		SpinLockRelease(&slot->mutex);
 	}
 }

@@ -3,8 +3,8 @@
  *	  What every process knows of the devices, in main shared memory: who they
  *	  are, whether they live, how much of them is used.
  *
- * The keeper writes everything but `used` (an atomic that whoever takes or
- * gives memory changes) and sets resolved last, with a write barrier.  With
+ * The keeper writes everything but `used` and `in_arena` (which whoever takes
+ * or gives memory changes, under the slot's mutex) and sets resolved last, with a write barrier.  With
  * gstore_fdw.device = host the shmem startup hook fills it in, so that no
  * backend waits for the keeper.
  */
@@ -12,8 +12,10 @@
 #define GSTORE_DEVICES_H
 
 #include "device/device.h"
+#include "device/location.h"
 #include "port/atomics.h"
 #include "storage/condition_variable.h"
+#include "storage/spin.h"
 
 typedef enum GstoreDeviceState
 {
@@ -28,9 +30,12 @@ typedef struct GstoreDeviceSlot
 	pg_atomic_uint32 state; /* GstoreDeviceState */
 	pg_atomic_uint32 epoch; /* 1 at first start, ++ when memory was lost;
 								 * a location of another epoch is lost */
+	slock_t mutex;			/* held while used and in_arena change, and
+								 * while an epoch ends */
 	pg_atomic_uint64 used;	/* bytes in allocations that hold chunks or
-								 * exports, arena extents of small images in it;
-								 * at an epoch's start 0 again */
+								 * exports, arena extents of small images in it */
+	uint64 in_arena;		/* bytes of it in the arena; under the mutex.  An
+								 * epoch that ends leaves these */
 	uint64 limit;			/* bytes we may use */
 } GstoreDeviceSlot;
 
@@ -63,11 +68,13 @@ extern bool gstore_location_alive(int device, uint32 epoch, uint8 kind);
 /*
  * Add bytes to what is used of a device; false, with *available, when that
  * would pass its limit.  Undone by gstore_device_uncharge(), which does nothing
- * for bytes of an epoch that has ended.  Neither raises nor allocates.
+ * for bytes on a device whose epoch has ended.  Neither raises nor allocates.
  */
-extern bool gstore_device_charge(GstoreDeviceSlot *slot, uint64 bytes,
+extern bool gstore_device_charge(GstoreDeviceSlot *slot,
+								 GstoreLocationKind kind, uint64 bytes,
 								 uint64 *available);
-extern void gstore_device_uncharge(GstoreDeviceSlot *slot, uint32 epoch,
+extern void gstore_device_uncharge(GstoreDeviceSlot *slot,
+								   GstoreLocationKind kind, uint32 epoch,
 								   uint64 bytes);
 
 /* ---- the keeper's side ---- */

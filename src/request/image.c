@@ -62,7 +62,8 @@ gstore_location_free(GstoreLocation location)
 		case GSTORE_LOCATION_ARENA:
 			gstore_arena_free(location.address, location.length);
 			gstore_device_uncharge(&devices->slots[location.device],
-								   location.epoch, location.length);
+								   GSTORE_LOCATION_ARENA, location.epoch,
+								   location.length);
 			break;
 		case GSTORE_LOCATION_DEVICE:
 
@@ -83,7 +84,8 @@ gstore_location_uncharge(GstoreLocation location)
 
 	if (location.kind == GSTORE_LOCATION_DEVICE && devices != NULL)
 		gstore_device_uncharge(&devices->slots[location.device],
-							   location.epoch, location.length);
+							   GSTORE_LOCATION_DEVICE, location.epoch,
+							   location.length);
 }
 
 /* Give back the memory the image was written to. */
@@ -163,7 +165,7 @@ try_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot, uint64 *available)
 
 	space->place = IN_ARENA;
 	space->epoch = pg_atomic_read_u32(&slot->epoch);
-	if (!gstore_device_charge(slot, wanted, available))
+	if (!gstore_device_charge(slot, GSTORE_LOCATION_ARENA, wanted, available))
 		return false;
 	if (gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
 						   &space->length, available))
@@ -172,7 +174,7 @@ try_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot, uint64 *available)
 		return true;
 	}
 	space->length = 0;
-	gstore_device_uncharge(slot, space->epoch, wanted);
+	gstore_device_uncharge(slot, GSTORE_LOCATION_ARENA, space->epoch, wanted);
 	return false;
 }
 

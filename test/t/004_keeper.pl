@@ -5,6 +5,7 @@
 use strict;
 use warnings FATAL => 'all';
 
+use GstoreFault;
 use GstoreNode;
 use Test::More;
 
@@ -14,6 +15,8 @@ my $epoch = sql($node, 'SELECT epoch FROM gstore_devices WHERE number = 0');
 
 sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
 sql($node, q{INSERT INTO t SELECT i, repeat('x', 100) || i FROM generate_series(1, 50000) i});
+sql($node, 'CREATE FOREIGN TABLE small (id int) SERVER gstore_fdw');
+sql($node, 'INSERT INTO small SELECT generate_series(1, 10)');
 
 my $keeper = keeper_pid($node);
 ok(defined $keeper, 'the keeper runs');
@@ -51,7 +54,9 @@ else
 is(sql($node, 'SELECT count(*) FROM t'), '0', 'TRUNCATE empties it');
 sql($node, q{INSERT INTO t SELECT i, 'again' FROM generate_series(1, 1000) i});
 is(sql($node, 'SELECT count(*) FROM t'), '1000', 'and it can be filled again');
-sql($node, 'DROP FOREIGN TABLE t');
+is(sql($node, 'SELECT count(*) FROM small'), '10', 'a small table was never on a GPU');
+is(at_rest($node), '0', 'and its memory is on the books still');
+sql($node, 'DROP FOREIGN TABLE t, small');
 ok(wait_for('free memory', sub { return used($node) == $empty; }),
 	'all memory is free in the end');
 

@@ -30,7 +30,7 @@ sub start_session
 	$session->{run} = IPC::Run::start(
 		[ 'psql', '-XqAt', '-v', 'ON_ERROR_STOP=1', '-v', 'VERBOSITY=verbose',
 			'-d', $node->connstr('postgres'), '-f', $file ],
-		'<', \undef, '>', $session->{said}, '2>&1',
+		'<', '/dev/null', '>', $session->{said}, '2>&1',
 		IPC::Run::timeout($PostgreSQL::Test::Utils::timeout_default));
 	return $session;
 }
