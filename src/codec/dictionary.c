@@ -6,10 +6,11 @@
 
 #include "codec/dictionary.h"
 
-/* The first judgement comes early, so that a column of unique values costs
- * little; those after it look at more. */
-#define FIRST_WINDOW 512
+/* Values are judged by so many at a time, and are too many when so many of them
+ * are new: some thousand values that come again and again are nearly all new at
+ * first. */
 #define WINDOW 4096
+#define MOST_NEW (WINDOW / 4 * 3)
 
 /* Places tried before a value counts as new: bounds what values that were
  * chosen to collide can cost. */
@@ -109,11 +110,10 @@ find_value(const GstoreDictionary *dictionary, const GstoreVarlena *value,
 static void
 judge(GstoreDictionary *dictionary)
 {
-	if (dictionary->window_new > dictionary->window / 2)
+	if (dictionary->window_new > MOST_NEW)
 		dictionary->given_up = true;
 	dictionary->window_seen = 0;
 	dictionary->window_new = 0;
-	dictionary->window = WINDOW;
 }
 
 static uint32
@@ -180,9 +180,7 @@ gstore_dictionary_place(GstoreDictionary *dictionary,
 		}
 		dictionary->window_new++;
 	}
-	if (dictionary->window == 0)
-		dictionary->window = FIRST_WINDOW;
-	if (++dictionary->window_seen >= dictionary->window)
+	if (++dictionary->window_seen >= WINDOW)
 		judge(dictionary);
 	return place;
 }
@@ -220,7 +218,6 @@ gstore_dictionary_reset(GstoreDictionary *dictionary)
 	dictionary->ndistinct = 0;
 	dictionary->window_seen = 0;
 	dictionary->window_new = 0;
-	dictionary->window = 0;
 	dictionary->given_up = false;
 	if (dictionary->slots != NULL)
 		memset(dictionary->slots, 0,

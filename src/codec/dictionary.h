@@ -30,7 +30,6 @@ typedef struct GstoreDictionary
 	uint32 ndistinct;			 /* slots in use */
 	uint32 window_seen;			 /* values of the current window */
 	uint32 window_new;			 /* of them, the new ones */
-	uint32 window;				 /* size of the current window */
 	bool given_up;				 /* only copy */
 } GstoreDictionary;
 
