@@ -79,6 +79,7 @@ if [ "$what" = everything ]; then
 	step "map" test/check_map.sh
 	step "headers for others" test/check_format_header.sh
 	step "kernels" test/check_kernels.sh
+	step "clients" test/check_clients.sh
 	if test/format.sh here 2>/dev/null; then
 		step "format" build check-format
 	else
@@ -87,6 +88,7 @@ if [ "$what" = everything ]; then
 	step "unit test programs" build unit-programs UNIT_WERROR=-Werror
 fi
 step "driver's stand-in" build cudasim UNIT_WERROR=-Werror
+step "programs that read exports" build programs UNIT_WERROR=-Werror
 step "private PostgreSQL" env COPT=-Werror test/pgtree.sh || { summary; exit 1; }
 
 # The rest side by side; their output in one piece each, in this order.

@@ -27,6 +27,7 @@ for part in sql specs t clients; do
 	mkdir -p "$run/$part"
 	cp -r "$top/test/$part/." "$run/$part/" 2>/dev/null
 done
+cp "$top"/build/programs/* "$run/clients/" 2>/dev/null
 on=$device
 driver=
 unset GSTORE_REAL_DRIVER

@@ -124,7 +124,20 @@ check-regress: pgtree cudasim
 check-isolation: pgtree cudasim
 	@test/suite.sh specs $(DEVICE) $(SPECS)
 
-check-tap: pgtree cudasim
+# What test/clients has for C programs, linked with the stand-in; without
+# libpq's header there is none.
+LIBPQ_INCLUDE := $(shell $(PG_CONFIG) --includedir)
+PROGRAMS = $(if $(wildcard $(LIBPQ_INCLUDE)/libpq-fe.h),build/programs/sum_column)
+
+build/programs/%: test/clients/%.c $(CUDASIM) $(HEADERS) test/cudasim/cuda.h
+	@mkdir -p $(@D)
+	$(CC) -O2 $(WARNINGS) $(UNIT_WERROR) -Isrc -Iinclude -Itest/cudasim \
+		-I$(LIBPQ_INCLUDE) -o $@ $< $(CUDASIM) \
+		-Wl,-rpath,'$$ORIGIN/..' -L$(shell $(PG_CONFIG) --libdir) -lpq
+
+programs: $(PROGRAMS)
+
+check-tap: pgtree cudasim programs
 	@test/suite.sh tap $(DEVICE) $(TAP)
 
 # On a machine with a GPU: see test/gpu/README.md.
@@ -163,7 +176,7 @@ fresh:
 help:
 	@sed -n '3,11s/^#//p' Makefile
 
-.PHONY: cudasim fuzz unit unit-programs deps pgtree check check-server check-versions check-postgres \
+.PHONY: cudasim programs fuzz unit unit-programs deps pgtree check check-server check-versions check-postgres \
 	check-regress \
 	check-isolation check-tap layers format check-format quickstart \
 	quickstart-stop bench fresh help

@@ -284,12 +284,13 @@ def run_where_modules_are():
                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if not python.exists():
         return
-    found = subprocess.run([python, "-c", "import numpy, pyarrow"],
+    found = subprocess.run([python, "-c", "import numpy, pyarrow, psycopg"],
                            stderr=subprocess.DEVNULL).returncode == 0
     if not found:
-        subprocess.run([python, "-m", "pip", "install", "-q", "numpy",
-                        "pyarrow"], stdout=subprocess.DEVNULL,
-                       stderr=subprocess.DEVNULL)
+        for modules in (["numpy", "pyarrow"], ["psycopg[binary]"]):
+            subprocess.run([python, "-m", "pip", "install", "-q", *modules],
+                           stdout=subprocess.DEVNULL,
+                           stderr=subprocess.DEVNULL)
     os.execv(python, [python, *sys.argv])
 
 
