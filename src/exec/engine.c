@@ -21,6 +21,15 @@
 /* Rows that are worth waking the other threads for. */
 #define SHARED_ROWS (4 * MORSEL_ROWS)
 
+/*
+ * Vectors are short at first where texts may be long, and as long as the last
+ * one took little time: who cancels is not to wait for a thousand megabytes.
+ */
+#define SHORT_ROWS 8
+#define LONG_TEXT_BYTES 65536 /* of a column, all its different values */
+#define QUICK_NANOSECONDS 1000000
+#define SLOW_NANOSECONDS (10 * QUICK_NANOSECONDS)
+
 /* One row in so many has to be left for a conjunct to be evaluated for all. */
 #define MASKED_SHARE 8
 
@@ -31,6 +40,7 @@ typedef struct Task
 	uint64 count;
 	uint8 *pass; /* NULL: aggregate */
 	uint8 *recheck;
+	bool long_texts; /* there may be some in the input */
 } Task;
 
 typedef struct Worker
@@ -56,6 +66,8 @@ struct GstoreEngine
 	atomic_uint_fast64_t next; /* row of the task nobody has taken */
 	atomic_int failed;		   /* GstoreEngineStatus of the first failure */
 	atomic_int error_state;
+	_Atomic(GstoreSharedGroups *) shared; /* NULL until a thread has many */
+	int next_part;						  /* where next_group goes on */
 	uint64 next_group;
 
 	pthread_mutex_t lock;
@@ -67,11 +79,14 @@ struct GstoreEngine
 	bool stop;
 };
 
+/* Unless it is OK. */
 static void
 fail(GstoreEngine *engine, GstoreEngineStatus status, int state)
 {
 	int expected = GSTORE_ENGINE_OK;
 
+	if (status == GSTORE_ENGINE_OK)
+		return;
 	if (atomic_compare_exchange_strong(&engine->failed, &expected,
 									   (int) status))
 		atomic_store(&engine->error_state, state);
@@ -288,6 +303,63 @@ marked_state(const Worker *worker, uint16 at)
 	return GSTORE_STATE_BEYOND;
 }
 
+/* Groups that are shared from now on; NULL when there is no memory. */
+static GstoreSharedGroups *
+share_groups(GstoreEngine *engine)
+{
+	GstoreSharedGroups *shared;
+
+	pthread_mutex_lock(&engine->lock);
+	shared = atomic_load(&engine->shared);
+	if (shared == NULL)
+		shared = gstore_shared_create(engine->program, engine->nworkers,
+									  engine->options.memory_limit);
+	atomic_store(&engine->shared, shared);
+	pthread_mutex_unlock(&engine->lock);
+	return shared;
+}
+
+/* The worker's own groups become the others' too. */
+static GstoreEngineStatus
+give_groups(Worker *worker, GstoreSharedGroups *shared)
+{
+	GstoreEngineStatus status;
+
+	if (gstore_groups_empty(worker->groups))
+		return GSTORE_ENGINE_OK;
+	status = gstore_shared_merge(shared, worker->groups);
+	gstore_groups_destroy(worker->groups);
+	worker->groups = gstore_groups_create(worker->engine->program,
+										  worker->engine->options.memory_limit);
+	return worker->groups == NULL ? GSTORE_ENGINE_OUT_OF_MEMORY : status;
+}
+
+/* Rows that passed, into the worker's groups or those of all. */
+static GstoreEngineStatus
+add_rows(Worker *worker, const uint16 *selection, int n, uint8 *state)
+{
+	GstoreEngine *engine = worker->engine;
+	GstoreSharedGroups *shared = atomic_load_explicit(&engine->shared,
+													  memory_order_acquire);
+	GstoreEngineStatus status;
+
+	if (shared == NULL && engine->nthreads > 0 &&
+		gstore_groups_many(worker->groups))
+	{
+		shared = share_groups(engine);
+		if (shared == NULL)
+			return GSTORE_ENGINE_OUT_OF_MEMORY;
+	}
+	if (shared == NULL)
+		return gstore_groups_add(worker->groups, &worker->machine, selection,
+								 n, state);
+	status = give_groups(worker, shared);
+	if (status == GSTORE_ENGINE_OK)
+		status = gstore_shared_add(shared, worker->groups, &worker->machine,
+								   selection, n, state);
+	return status;
+}
+
 static void
 run_vector(Worker *worker, uint64 first, int n)
 {
@@ -328,11 +400,34 @@ run_vector(Worker *worker, uint64 first, int n)
 						   .end;
 		gstore_machine_run(&worker->machine, filtered,
 						   program->ninstructions, selection, n);
-		status = gstore_groups_add(worker->groups, &worker->machine,
-								   selection, n, &state);
-		if (status != GSTORE_ENGINE_OK)
-			fail(engine, status, state);
+		status = add_rows(worker, selection, n, &state);
+		fail(engine, status, state);
 	}
+}
+
+static int64
+nanoseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64) now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* How many rows the next vector should have, by the time that this one took. */
+static uint64
+run_timed(Worker *worker, uint64 first, int n)
+{
+	int64 began = nanoseconds();
+	int64 took;
+
+	run_vector(worker, first, n);
+	took = nanoseconds() - began;
+	if (took < QUICK_NANOSECONDS)
+		return Min(GSTORE_ALIGN(n, SHORT_ROWS) * 2, GSTORE_VECTOR_ROWS);
+	if (took > SLOW_NANOSECONDS)
+		return Max(GSTORE_ALIGN(n / 2, SHORT_ROWS), SHORT_ROWS);
+	return GSTORE_ALIGN(n, SHORT_ROWS);
 }
 
 /* Take morsels until there are none.  The caller's worker polls. */
@@ -342,20 +437,25 @@ run_task(Worker *worker, bool polls)
 	GstoreEngine *engine = worker->engine;
 	const Task *task = &engine->task;
 
+	uint64 rows = task->long_texts ? SHORT_ROWS : GSTORE_VECTOR_ROWS;
+
 	while (atomic_load_explicit(&engine->failed, memory_order_relaxed) ==
 		   GSTORE_ENGINE_OK)
 	{
 		uint64 from = atomic_fetch_add(&engine->next, MORSEL_ROWS);
 		uint64 end = Min(from + MORSEL_ROWS, task->count);
+		int n;
 
 		if (from >= task->count)
 			return;
-		for (; from < end; from += GSTORE_VECTOR_ROWS)
+		for (; from < end; from += n)
 		{
-			run_vector(worker, task->from + from,
-					   (int) Min(end - from, GSTORE_VECTOR_ROWS));
-			if (polls && engine->options.poll != NULL &&
-				engine->options.poll(engine->options.poll_state))
+			n = (int) Min(end - from, rows);
+			if (task->long_texts)
+				rows = run_timed(worker, task->from + from, n);
+			else
+				run_vector(worker, task->from + from, n);
+			if (polls && gstore_engine_stops(&engine->options))
 				fail(engine, GSTORE_ENGINE_CANCELLED, 0);
 			if (atomic_load_explicit(&engine->failed,
 									 memory_order_relaxed) != GSTORE_ENGINE_OK)
@@ -449,6 +549,14 @@ run_round(GstoreEngine *engine)
 	if (atomic_load(&engine->failed) != GSTORE_ENGINE_OK)
 		return (GstoreEngineStatus) atomic_load(&engine->failed);
 	atomic_store(&engine->next, 0);
+	for (int i = 0; i < engine->program->ncolumns; i++)
+	{
+		const GstoreColumnView *column = &engine->task.input->columns[i];
+
+		engine->task.long_texts |= column->base != NULL &&
+								   column->base_to - column->base_from >=
+									   LONG_TEXT_BYTES;
+	}
 	if (engine->task.count > SHARED_ROWS && !engine->started)
 		start_threads(engine);
 	if (engine->nthreads > 0 && engine->task.count > SHARED_ROWS)
@@ -474,8 +582,7 @@ run_round(GstoreEngine *engine)
 			until.tv_nsec -= 1000000000;
 		}
 		pthread_cond_timedwait(&engine->done, &engine->lock, &until);
-		if (engine->running > 0 && engine->options.poll != NULL &&
-			engine->options.poll(engine->options.poll_state))
+		if (engine->running > 0 && gstore_engine_stops(&engine->options))
 			fail(engine, GSTORE_ENGINE_CANCELLED, 0);
 	}
 	pthread_mutex_unlock(&engine->lock);
@@ -519,6 +626,7 @@ gstore_engine_destroy(GstoreEngine *engine)
 		pthread_join(engine->workers[i].thread, NULL);
 	for (int i = 0; engine->workers != NULL && i < engine->nworkers; i++)
 		stop_worker(&engine->workers[i]);
+	gstore_shared_destroy(atomic_load(&engine->shared));
 	pthread_mutex_destroy(&engine->lock);
 	pthread_cond_destroy(&engine->wake);
 	pthread_cond_destroy(&engine->done);
@@ -536,14 +644,14 @@ gstore_engine_filter(GstoreEngine *engine, const GstoreEngineInput *input,
 
 	memset(pass, 0, bytes);
 	memset(recheck, 0, bytes);
-	engine->task = (Task){input, from, count, pass, recheck};
+	engine->task = (Task){input, from, count, pass, recheck, false};
 	return run_round(engine);
 }
 
 GstoreEngineStatus
 gstore_engine_aggregate(GstoreEngine *engine, const GstoreEngineInput *input)
 {
-	engine->task = (Task){input, 0, input->rows, NULL, NULL};
+	engine->task = (Task){input, 0, input->rows, NULL, NULL, false};
 	return run_round(engine);
 }
 
@@ -575,36 +683,54 @@ finish_states(GstoreEngine *engine, GstoreAggregateState *states)
 	}
 }
 
+/* All workers' groups into those of the first, or into the shared ones. */
+static GstoreEngineStatus
+gather_groups(GstoreEngine *engine)
+{
+	GstoreSharedGroups *shared = atomic_load(&engine->shared);
+	GstoreGroups *groups = engine->workers[0].groups;
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+	uint8 state;
+
+	for (int i = shared ? 0 : 1;
+		 i < engine->nworkers && status == GSTORE_ENGINE_OK; i++)
+		status = shared ? give_groups(&engine->workers[i], shared)
+						: gstore_groups_merge(groups,
+											  engine->workers[i].groups,
+											  &engine->options);
+	if (status != GSTORE_ENGINE_OK || shared != NULL)
+		return status;
+	if (engine->program->nkeys == 0 && gstore_groups_empty(groups))
+		status = gstore_groups_add(groups, &engine->workers[0].machine, NULL,
+								   0, &state);
+	return status != GSTORE_ENGINE_OK
+			   ? status
+			   : gstore_groups_finish(groups, &engine->options);
+}
+
+/* The group at a place, or at the next one; false: there is none. */
+static bool
+get_group(GstoreEngine *engine, int *part, uint64 *index,
+		  const GstoreGroupKey **keys, GstoreAggregateState **states)
+{
+	GstoreSharedGroups *shared = atomic_load(&engine->shared);
+
+	if (shared != NULL)
+		return gstore_shared_get(shared, part, index, keys, states);
+	return gstore_groups_get(engine->workers[0].groups, *index, keys, states);
+}
+
 GstoreEngineStatus
 gstore_engine_finish(GstoreEngine *engine)
 {
-	GstoreGroups *groups = engine->workers[0].groups;
 	const GstoreGroupKey *keys;
 	GstoreAggregateState *states;
-	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+	int part = 0;
 
-	for (int i = 1; i < engine->nworkers && status == GSTORE_ENGINE_OK; i++)
-	{
-		status = gstore_groups_merge(groups, engine->workers[i].groups,
-									 engine->options.memory_limit);
-		if (status == GSTORE_ENGINE_OK && engine->options.poll != NULL &&
-			engine->options.poll(engine->options.poll_state))
-			status = GSTORE_ENGINE_CANCELLED;
-	}
-	if (status == GSTORE_ENGINE_OK && engine->program->nkeys == 0 &&
-		!gstore_groups_get(groups, 0, &keys, &states))
-	{
-		uint8 state;
-
-		status = gstore_groups_add(groups, &engine->workers[0].machine, NULL,
-								   0, &state);
-	}
-	if (status == GSTORE_ENGINE_OK)
-		status = gstore_groups_finish(groups);
-	if (status != GSTORE_ENGINE_OK)
-		fail(engine, status, 0);
-	for (uint64 i = 0; gstore_groups_get(groups, i, &keys, &states); i++)
-		finish_states(engine, states);
+	fail(engine, gather_groups(engine), 0);
+	if (atomic_load(&engine->failed) == GSTORE_ENGINE_OK)
+		for (uint64 i = 0; get_group(engine, &part, &i, &keys, &states); i++)
+			finish_states(engine, states);
 	return (GstoreEngineStatus) atomic_load(&engine->failed);
 }
 
@@ -614,8 +740,8 @@ gstore_engine_next_group(GstoreEngine *engine, const GstoreGroupKey **keys,
 {
 	GstoreAggregateState *found;
 
-	if (!gstore_groups_get(engine->workers[0].groups, engine->next_group, keys,
-						   &found))
+	if (!get_group(engine, &engine->next_part, &engine->next_group, keys,
+				   &found))
 		return false;
 	engine->next_group++;
 	*states = found;

@@ -33,12 +33,19 @@ typedef enum GstoreEngineStatus
 typedef struct GstoreEngineOptions
 {
 	int threads;		 /* with the caller's; at least 1 */
-	uint64 memory_limit; /* bytes of groups, 0: none */
+	uint64 memory_limit; /* bytes of groups; 0: none */
 	/* Called by the caller's thread every few milliseconds: stop?  Must not
 	 * leave by longjmp.  May be NULL. */
 	bool (*poll)(void *state);
 	void *poll_state;
 } GstoreEngineOptions;
+
+/* Does the caller want it to end?  Asked by the caller's thread. */
+static inline bool
+gstore_engine_stops(const GstoreEngineOptions *options)
+{
+	return options->poll != NULL && options->poll(options->poll_state);
+}
 
 /* Rows of one chunk; columns in the program's order. */
 typedef struct GstoreEngineInput

@@ -106,7 +106,7 @@ gstore_distinct_add(GstoreGroups *groups, const GstoreMachine *machine,
 
 /* The values of one aggregate. */
 static GstoreEngineStatus
-finish_set(GstoreGroups *groups, int index)
+finish_set(GstoreGroups *groups, int index, const GstoreEngineOptions *options)
 {
 	const GstoreGroups *set = groups->sets[index];
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
@@ -118,6 +118,8 @@ finish_set(GstoreGroups *groups, int index)
 		uint32 number = 0;
 		uint64 hash = 0;
 
+		if (i % GSTORE_VECTOR_ROWS == 0 && gstore_engine_stops(options))
+			return GSTORE_ENGINE_CANCELLED;
 		for (int k = 0; k < groups->nkeys; k++)
 			hash = gstore_group_hash(groups, k, &keys[k], hash);
 		if (groups->nkeys > 0)
@@ -135,14 +137,15 @@ finish_set(GstoreGroups *groups, int index)
 }
 
 GstoreEngineStatus
-gstore_distinct_finish(GstoreGroups *groups)
+gstore_distinct_finish(GstoreGroups *groups,
+					   const GstoreEngineOptions *options)
 {
 	for (int i = 0; i < groups->naggregates; i++)
 	{
 		GstoreEngineStatus status = GSTORE_ENGINE_OK;
 
 		if (groups->sets[i] != NULL)
-			status = finish_set(groups, i);
+			status = finish_set(groups, i, options);
 		if (status != GSTORE_ENGINE_OK)
 			return status;
 	}

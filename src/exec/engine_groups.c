@@ -1,6 +1,6 @@
 /*
  * engine_groups.c
- *	  Groups: one table per thread, merged at the end.
+ *	  Groups: a table of a thread's own, and how two become one.
  *
  * A hash table of record numbers, grown at half full, finds a group's record.
  * Texts of up to 8 bytes are kept in the key itself, longer ones are copied,
@@ -11,6 +11,8 @@
 
 #include "exec/engine_groups.h"
 
+/* The first block of texts, and the most that later ones grow to. */
+#define FIRST_TEXT_BYTES (1 << 13)
 #define TEXT_BLOCK_BYTES (1 << 18)
 
 /* Texts of keys, one after the other. */
@@ -25,6 +27,9 @@ struct GstoreTextBlock
 /* Groups from which on they are beyond the caches. */
 #define PREFETCH_GROUPS 8192
 #define PREFETCH_AHEAD 16
+/* Groups from which on another thread's finding them too costs more than
+ * sharing them. */
+#define MANY_GROUPS 32768
 
 /* Count bytes that are about to be taken; false: they would pass the limit. */
 static bool
@@ -231,7 +236,10 @@ keep_text(GstoreGroups *groups, const uint8 *data, uint64 length,
 
 	if (block == NULL || block->room - block->used < length)
 	{
-		uint64 room = Max(TEXT_BLOCK_BYTES, length);
+		uint64 room = block == NULL ? FIRST_TEXT_BYTES
+									: Min(TEXT_BLOCK_BYTES, 2 * block->room);
+
+		room = Max(room, length);
 
 		if (!count_memory(groups, sizeof(GstoreTextBlock) + room, status))
 			return NULL;
@@ -390,32 +398,52 @@ gstore_groups_add(GstoreGroups *groups, const GstoreMachine *machine,
 										: GSTORE_ENGINE_STATE;
 }
 
-/* Up to a vector of groups of another table into this one. */
+/* ---- merging ---- */
+
+bool
+gstore_groups_many(const GstoreGroups *groups)
+{
+	return groups->ngroups >= MANY_GROUPS && groups->sets == NULL &&
+		   groups->direct == NULL;
+}
+
+bool
+gstore_groups_empty(const GstoreGroups *groups)
+{
+	return groups->ngroups == 0;
+}
+
+/* Up to a vector of groups of another table into this one: those whose hash,
+ * masked, is as given. */
 static GstoreEngineStatus
-merge_some(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
-		   int n)
+merge_vector(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
+			 int n, uint64 mask, uint64 hash)
 {
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+	uint32 *chosen = groups->numbers;
+	int nchosen = 0;
 
 	for (int i = 0; i < n; i++)
 	{
 		const GstoreGroupKey *keys =
 			(const GstoreGroupKey *) gstore_group_record(other, first + i);
+		uint64 own = 0;
 
-		groups->hashes[i] = 0;
 		for (int k = 0; k < groups->nkeys; k++)
-			groups->hashes[i] = gstore_group_hash(groups, k, &keys[k],
-												  groups->hashes[i]);
+			own = gstore_group_hash(groups, k, &keys[k], own);
+		groups->hashes[nchosen] = own;
+		chosen[nchosen] = (uint32) (first + i);
+		nchosen += (own & mask) == hash;
 	}
-	for (int i = 0; i < n; i++)
+	for (int i = 0; i < nchosen; i++)
 	{
-		uint8 *from = gstore_group_record(other, first + i);
+		uint8 *from = gstore_group_record(other, chosen[i]);
 		GstoreAggregateState *states;
 		uint32 number = 0;
 
 		if (i % GSTORE_PREFETCH_ROWS == 0)
 			gstore_groups_prefetch(groups, &groups->hashes[i],
-								   Min(n - i, GSTORE_PREFETCH_ROWS));
+								   Min(nchosen - i, GSTORE_PREFETCH_ROWS));
 		if (groups->nkeys > 0)
 			number = gstore_group_find(groups, (GstoreGroupKey *) from, 1,
 									   groups->hashes[i], &status);
@@ -433,17 +461,35 @@ merge_some(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
 }
 
 GstoreEngineStatus
-gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
-					uint64 memory_limit)
+gstore_groups_merge_some(GstoreGroups *groups, const GstoreGroups *other,
+						 uint64 mask, uint64 hash)
 {
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 
-	groups->memory_limit = memory_limit;
+	for (uint64 first = 0;
+		 first < other->ngroups && status == GSTORE_ENGINE_OK;
+		 first += GSTORE_VECTOR_ROWS)
+		status = merge_vector(groups, other, first,
+							  (int) Min(other->ngroups - first,
+										GSTORE_VECTOR_ROWS),
+							  mask, hash);
+	return status;
+}
+
+GstoreEngineStatus
+gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
+					const GstoreEngineOptions *options)
+{
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+
+	groups->memory_limit = options->memory_limit;
 	for (uint64 first = 0; first < other->ngroups; first += GSTORE_VECTOR_ROWS)
 	{
 		int n = (int) Min(other->ngroups - first, GSTORE_VECTOR_ROWS);
 
-		status = merge_some(groups, other, first, n);
+		status = merge_vector(groups, other, first, n, 0, 0);
+		if (status == GSTORE_ENGINE_OK && gstore_engine_stops(options))
+			status = GSTORE_ENGINE_CANCELLED;
 		if (status != GSTORE_ENGINE_OK)
 			return status;
 	}
@@ -451,7 +497,7 @@ gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
 	{
 		if (groups->sets[i] != NULL)
 			status = gstore_groups_merge(groups->sets[i], other->sets[i],
-										 memory_limit);
+										 options);
 		if (status != GSTORE_ENGINE_OK)
 			return status;
 	}
@@ -459,10 +505,10 @@ gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
 }
 
 GstoreEngineStatus
-gstore_groups_finish(GstoreGroups *groups)
+gstore_groups_finish(GstoreGroups *groups, const GstoreEngineOptions *options)
 {
 	return groups->sets == NULL ? GSTORE_ENGINE_OK
-								: gstore_distinct_finish(groups);
+								: gstore_distinct_finish(groups, options);
 }
 
 bool

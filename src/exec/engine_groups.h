@@ -6,6 +6,7 @@
  * lie one after the other, and never move.
  *
  *	 engine_groups		the records, the hash table that finds them, merging
+ *	 engine_shared		one table for all threads, once there are many groups
  *	 engine_keys		rows of a vector to numbers of groups
  *	 engine_accumulate	rows of a vector into the states of their groups
  *	 engine_distinct	values that count once
@@ -106,6 +107,11 @@ gstore_group_is(const GstoreGroups *groups, uint32 number,
 /* NULL: the keys are not of types that have few values. */
 extern GstoreDirectKeys *gstore_direct_keys_create(const GstoreGroups *groups);
 extern void gstore_direct_keys_destroy(GstoreDirectKeys *direct);
+/* Fill in keys and hashes; *error is the state of a row whose key is an error. */
+extern GstoreEngineStatus gstore_groups_hash(GstoreGroups *groups,
+											 const GstoreMachine *machine,
+											 const uint16 *selection, int n,
+											 uint8 *error);
 /* Fill in numbers; *error is the state of a row whose key is an error. */
 extern GstoreEngineStatus gstore_groups_number(GstoreGroups *groups,
 											   const GstoreMachine *machine,
@@ -140,6 +146,7 @@ extern GstoreEngineStatus gstore_distinct_add(GstoreGroups *groups,
 											  const uint16 *selection, int n,
 											  uint8 *error);
 /* Each value of the sets into its group's state, once. */
-extern GstoreEngineStatus gstore_distinct_finish(GstoreGroups *groups);
+extern GstoreEngineStatus
+gstore_distinct_finish(GstoreGroups *groups, const GstoreEngineOptions *options);
 
 #endif

@@ -141,13 +141,10 @@ find_row(GstoreGroups *groups, const GstoreMachine *machine, int at,
 	return gstore_group_find(groups, groups->keys, 1, hash, status);
 }
 
-static GstoreEngineStatus
-number_by_hash(GstoreGroups *groups, const GstoreMachine *machine,
-			   const uint16 *selection, int n, uint8 *error)
+GstoreEngineStatus
+gstore_groups_hash(GstoreGroups *groups, const GstoreMachine *machine,
+				   const uint16 *selection, int n, uint8 *error)
 {
-	GstoreEngineStatus status = GSTORE_ENGINE_OK;
-	uint32 number = GSTORE_NO_GROUP;
-
 	memset(groups->hashes, 0, n * sizeof(uint64));
 	for (int k = 0; k < groups->nkeys; k++)
 	{
@@ -163,6 +160,19 @@ number_by_hash(GstoreGroups *groups, const GstoreMachine *machine,
 												  groups->hashes[i]);
 		}
 	}
+	return GSTORE_ENGINE_OK;
+}
+
+static GstoreEngineStatus
+number_by_hash(GstoreGroups *groups, const GstoreMachine *machine,
+			   const uint16 *selection, int n, uint8 *error)
+{
+	GstoreEngineStatus status = gstore_groups_hash(groups, machine, selection,
+												   n, error);
+	uint32 number = GSTORE_NO_GROUP;
+
+	if (status != GSTORE_ENGINE_OK)
+		return status;
 	for (int i = 0; i < n; i++)
 	{
 		const GstoreGroupKey *keys = groups->keys + i;

@@ -70,7 +70,7 @@ extern void gstore_machine_prefetch(const GstoreMachine *machine, int from,
 extern void gstore_machine_forget(GstoreMachine *machine);
 extern void gstore_machine_free_plain(GstoreMachine *machine);
 
-/* ---- groups: one table per thread ---- */
+/* ---- groups: a table of a thread's own ---- */
 
 typedef struct GstoreGroups GstoreGroups;
 
@@ -83,14 +83,47 @@ extern GstoreEngineStatus gstore_groups_add(GstoreGroups *groups,
 											const GstoreMachine *machine,
 											const uint16 *selection, int n,
 											uint8 *state);
-/* All groups of another table into this one, which may grow to the limit. */
-extern GstoreEngineStatus gstore_groups_merge(GstoreGroups *groups,
-											  const GstoreGroups *other,
-											  uint64 memory_limit);
-/* After the last merge. */
-extern GstoreEngineStatus gstore_groups_finish(GstoreGroups *groups);
+/* Are there so many groups that threads had better share them? */
+extern bool gstore_groups_many(const GstoreGroups *groups);
+extern bool gstore_groups_empty(const GstoreGroups *groups);
+/* All groups of another table into this one, which may grow to the options'
+ * limit.  Polls. */
+extern GstoreEngineStatus
+gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
+					const GstoreEngineOptions *options);
+/* Only those whose hash begins with the top bits of hash; mask has ones where
+ * they are. */
+extern GstoreEngineStatus gstore_groups_merge_some(GstoreGroups *groups,
+												   const GstoreGroups *other,
+												   uint64 mask, uint64 hash);
+/* After the last merge.  Polls. */
+extern GstoreEngineStatus
+gstore_groups_finish(GstoreGroups *groups, const GstoreEngineOptions *options);
 extern bool gstore_groups_get(const GstoreGroups *groups, uint64 index,
 							  const GstoreGroupKey **keys,
+							  GstoreAggregateState **states);
+
+/* ---- groups that threads share ---- */
+
+typedef struct GstoreSharedGroups GstoreSharedGroups;
+
+extern GstoreSharedGroups *gstore_shared_create(const GstoreProgram *program,
+												int threads,
+												uint64 memory_limit);
+extern void gstore_shared_destroy(GstoreSharedGroups *shared);
+/* As gstore_groups_add, by any thread; own is that thread's table, empty. */
+extern GstoreEngineStatus gstore_shared_add(GstoreSharedGroups *shared,
+											GstoreGroups *own,
+											const GstoreMachine *machine,
+											const uint16 *selection, int n,
+											uint8 *state);
+/* All groups of a thread's own table. */
+extern GstoreEngineStatus gstore_shared_merge(GstoreSharedGroups *shared,
+											  const GstoreGroups *own);
+/* The group at a place, or at the next one where there is one.  The first place
+ * is 0, 0; the one after is index + 1. */
+extern bool gstore_shared_get(const GstoreSharedGroups *shared, int *part,
+							  uint64 *index, const GstoreGroupKey **keys,
 							  GstoreAggregateState **states);
 
 #endif

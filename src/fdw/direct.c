@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
@@ -199,6 +200,7 @@ change_next(ForeignScanState *node, DirectState *state)
 		TupleTableSlot *slot = gstore_scan_iterate(node);
 		ItemPointerData tid;
 
+		CHECK_FOR_INTERRUPTS();
 		if (TupIsNull(slot))
 			return NULL;
 		tid = slot->tts_tid;

@@ -273,9 +273,9 @@ next_batch(GstoreScanState *state)
 
 	do
 	{
+		CHECK_FOR_INTERRUPTS();
 		if (window == NULL || state->batch_end >= window->rows)
 		{
-			CHECK_FOR_INTERRUPTS();
 			window = state->window = gstore_windows_next(state->windows);
 			if (window == NULL)
 				return false;

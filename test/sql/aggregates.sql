@@ -151,6 +151,29 @@ SELECT answer('SELECT k, lt, sum(n) FROM p GROUP BY k, lt') = answer('SELECT k, 
 RESET work_mem;
 RESET enable_sort;
 
+-- More groups than each thread wants for itself: they share them.
+SET gstore_fdw.host_threads = 4;
+SET work_mem = '256MB';
+CREATE TABLE mh AS
+SELECT i % 70000 AS k, 'text of some length ' || i % 50000 AS t, i % 1000 / 8.0::float8 AS f,
+	   CASE WHEN i % 3 = 0 THEN i END AS i
+FROM generate_series(1, 400000) i;
+INSERT INTO mh VALUES (NULL, NULL, 0, 1);
+CREATE FOREIGN TABLE m (k int, t text COLLATE "C", f float8, i int) SERVER gstore_fdw;
+INSERT INTO m SELECT * FROM mh;
+SELECT query, done_by(replace(query, 'TTT', 'm')),
+	   answer(replace(query, 'TTT', 'm')) = answer(replace(query, 'TTT', 'mh')) AS same
+FROM (VALUES
+	('SELECT k * 5::int8, count(*), sum(f), max(i) FROM TTT GROUP BY 1'),
+	('SELECT t, count(i), min(f), sum(k) FROM TTT GROUP BY t'),
+	('SELECT t, k, count(*) FROM TTT WHERE k > 10 GROUP BY t, k'),
+	('SELECT t, count(DISTINCT k % 10) FROM TTT GROUP BY t')) AS q(query);
+SELECT answer('SELECT k * 5::int8, 1 / min(k) FROM m GROUP BY 1');
+SET work_mem = '5MB';
+SELECT done_by('SELECT t, k, count(*) FROM m GROUP BY t, k');
+RESET gstore_fdw.host_threads;
+RESET work_mem;
+
 -- Left to PostgreSQL again and again, into tuples that are kept.
 CREATE FOREIGN TABLE odd (k int, n numeric) SERVER gstore_fdw;
 INSERT INTO odd SELECT i, CASE WHEN i = 7 THEN 'NaN' ELSE i::numeric END FROM generate_series(1, 3000) i;
