@@ -23,12 +23,14 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 
 #include "guc.h"
 #include "keeper/maintenance.h"
 #include "store/merge.h"
 
-/* Rest between two rounds, when the last one found work and when not. */
+/* Rest between two rounds, when the last one found work (at least) and when
+ * not. */
 #define BUSY_MS 20
 #define IDLE_MS 250
 
@@ -77,27 +79,32 @@ list_table(GstoreTable *table, void *state)
 	return true;
 }
 
-/* Merge until nothing is worth it; the tables stay while we, who alone remove
- * them, work.  Returns whether anything was merged. */
-static bool
+/* Once in each table, where it is worth it; the tables stay while we, who alone
+ * remove them, work.  Returns for how many ms to rest: as long as the merges
+ * took, so that they never take more than half of one CPU. */
+static long
 merge_tables(void)
 {
 	TableList list = {NULL, 0, 0};
-	bool merged = false;
+	long pause = IDLE_MS;
+	TimestampTz start = GetCurrentTimestamp();
 	int64 won;
 
 	gstore_catalog_walk(false, count_table, &list);
 	list.tables = palloc(Max(1, list.room) * sizeof(GstoreTable *));
 	gstore_catalog_walk(false, list_table, &list);
 	for (uint32 i = 0; i < list.count; i++)
-		while (gstore_merge_table(list.tables[i],
-								  (uint64) gstore_guc_chunk_size * 1024,
-								  false, &won))
-		{
-			merged = true;
-			CHECK_FOR_INTERRUPTS();
-		}
-	return merged;
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (gstore_merge_table(list.tables[i],
+							   (uint64) gstore_guc_chunk_size * 1024, false,
+							   &won))
+			pause = BUSY_MS;
+	}
+	if (pause == IDLE_MS)
+		return IDLE_MS;
+	return Max(BUSY_MS, TimestampDifferenceMilliseconds(start,
+														GetCurrentTimestamp()));
 }
 
 /* ---- the process ---- */
@@ -165,12 +172,9 @@ gstore_maintenance_main(Datum argument)
 
 	for (;;)
 	{
-		bool merged;
-
 		MemoryContextSwitchTo(round);
 		MemoryContextReset(round);
 		gstore_reclaim(true);
-		merged = gstore_guc_autocompact && merge_tables();
-		rest(merged ? BUSY_MS : IDLE_MS);
+		rest(gstore_guc_autocompact ? merge_tables() : IDLE_MS);
 	}
 }
