@@ -38,6 +38,50 @@ INSERT INTO t (a) VALUES (5000000000);
 SELECT a FROM t;
 DROP FOREIGN TABLE t;
 
+\echo -- options over rows: they hold for rows that are written from then on
+CREATE FOREIGN TABLE t (k int, b bool, n numeric(8,2), x numeric, a int[], w text COLLATE "C")
+	SERVER gstore_fdw;
+CREATE TABLE h (k int, b bool, n numeric(8,2), x numeric, a int[], w text COLLATE "C");
+INSERT INTO h SELECT i, i % 2 = 0, i / 4.0, i / 8.0, ARRAY[i, NULL], 'w' || i % 50
+FROM generate_series(1, 3000) i;
+INSERT INTO t SELECT * FROM h WHERE k <= 1000;
+CREATE FUNCTION formats() RETURNS text LANGUAGE sql AS $$
+	SELECT string_agg(format || ' ' || pinning || ': ' || n, ', ' ORDER BY format)
+	FROM (SELECT format, pinning, sum(nitems) AS n FROM pgstrom.gstore_fdw_chunk_info
+		WHERE table_oid = 't'::regclass GROUP BY 1, 2) f $$;
+CREATE FUNCTION same() RETURNS bool LANGUAGE sql AS $$
+	SELECT NOT EXISTS (TABLE h EXCEPT ALL TABLE t) AND (SELECT count(*) FROM h) = (SELECT count(*) FROM t)
+		AND (SELECT (sum(n), sum(x), count(DISTINCT w), count(*) FILTER (WHERE b)) FROM h) =
+			(SELECT (sum(n), sum(x), count(DISTINCT w), count(*) FILTER (WHERE b)) FROM t) $$;
+-- one that the values of a column do not allow is refused when it is used
+ALTER FOREIGN TABLE t OPTIONS (ADD format 'arrow');
+INSERT INTO t SELECT * FROM h WHERE k > 1000;
+ALTER FOREIGN TABLE t ALTER x OPTIONS (ADD scale '3');
+INSERT INTO t SELECT * FROM h WHERE k BETWEEN 1001 AND 2000;
+ALTER FOREIGN TABLE t OPTIONS (ADD large_text 'on'), ALTER b OPTIONS (ADD bool 'byte');
+INSERT INTO t SELECT * FROM h WHERE k > 2000;
+SELECT same(), formats();
+-- rows written before get them when they are written again
+UPDATE t SET k = k;
+SELECT gstore_compact('t') IS NOT NULL AS compacted;
+SELECT same(), formats();
+ALTER FOREIGN TABLE t OPTIONS (SET format 'pgstrom');
+ALTER FOREIGN TABLE t ALTER w OPTIONS (ADD compression 'pglz');
+UPDATE t SET k = k;
+SELECT gstore_compact('t') IS NOT NULL AS compacted;
+SELECT same(), formats();
+-- and what cannot be written again stays what it was
+UPDATE t SET x = 'NaN' WHERE k = 7;
+UPDATE h SET x = 'NaN' WHERE k = 7;
+ALTER FOREIGN TABLE t OPTIONS (SET format 'arrow');
+UPDATE t SET k = k;
+SELECT gstore_compact('t') IS NOT NULL AS compacted;
+SELECT same(), formats();
+ALTER FOREIGN TABLE t OPTIONS (ADD pinning '4711');
+DROP FOREIGN TABLE t;
+DROP TABLE h;
+DROP FUNCTION formats, same;
+
 \echo -- a composite type that is altered underneath
 CREATE TYPE pair AS (x int, y text);
 CREATE FOREIGN TABLE t (k int, p pair) SERVER gstore_fdw;

@@ -65,6 +65,50 @@ INSERT INTO t SELECT generate_series(1, 1000);
 TRUNCATE t;
 SELECT used() = :before AS same;
 
+
+\echo -- none of these frees anything when it is rolled back
+CREATE SCHEMA sc;
+CREATE ROLE gstore_owner;
+GRANT USAGE ON FOREIGN SERVER gstore_fdw TO gstore_owner;
+GRANT USAGE, CREATE ON SCHEMA sc TO gstore_owner;
+SET ROLE gstore_owner;
+CREATE FOREIGN TABLE sc.t (i int) SERVER gstore_fdw;
+INSERT INTO sc.t SELECT generate_series(1, 1000);
+RESET ROLE;
+CREATE FUNCTION undone(command text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE
+	before bigint = used();
+BEGIN
+	BEGIN
+		EXECUTE command;
+		PERFORM 1 / 0;
+	EXCEPTION WHEN division_by_zero THEN
+		NULL;
+	END;
+	RETURN used() = before AND (SELECT sum(i) = 500500 FROM sc.t);
+END $$;
+SET client_min_messages = warning;
+SELECT command, undone(command) FROM unnest(ARRAY['DROP FOREIGN TABLE sc.t',
+	'DROP SCHEMA sc CASCADE', 'DROP OWNED BY gstore_owner', 'TRUNCATE sc.t', 'DELETE FROM sc.t',
+	'DROP SERVER gstore_fdw CASCADE', 'REASSIGN OWNED BY gstore_owner TO current_user',
+	'ALTER FOREIGN TABLE sc.t DROP i',
+	'ALTER FOREIGN TABLE sc.t OPTIONS (ADD format ''arrow'')']) command;
+BEGIN;
+DROP EXTENSION gstore_fdw CASCADE;
+ROLLBACK;
+SELECT sum(i) FROM sc.t;
+BEGIN;
+DROP OWNED BY gstore_owner;
+DROP ROLE gstore_owner;
+ROLLBACK;
+SELECT sum(i) FROM sc.t;
+RESET client_min_messages;
+DROP FUNCTION undone;
+DROP OWNED BY gstore_owner;
+DROP ROLE gstore_owner;
+SELECT used() = :before AS same;
+DROP SCHEMA sc;
+
 \echo -- the extension itself
 INSERT INTO t SELECT generate_series(1, 1000);
 DROP EXTENSION gstore_fdw CASCADE;

@@ -1,6 +1,6 @@
 
 # What becomes of tables when databases go, dumps are made and restored, and on
-# a standby before and after its promotion.
+# a standby before and after its promotion, and through pg_upgrade.
 
 use strict;
 use warnings FATAL => 'all';
@@ -54,5 +54,30 @@ is(sql($standby, 'SELECT * FROM t'), '1|promoted', 'and can be filled');
 is(sql($node, 'SELECT count(*) FROM t'), '100', 'the other still has its rows');
 $standby->stop;
 $node->stop;
+
+# pg_upgrade: asked whether it could, and then doing it
+my $new = PostgreSQL::Test::Cluster->new('upgraded');
+$new->init;
+$new->append_conf('postgresql.conf',
+	PostgreSQL::Test::Utils::slurp_file($ENV{GSTORE_SERVER_CONF}));
+my ($bin) = grep { -x "$_/pg_upgrade" } split /:/, $ENV{PATH};
+# it writes where it is called
+chdir $new->basedir;
+foreach my $check ([ '--check' ], [])
+{
+	$new->command_ok([ 'pg_upgrade', @$check, '--old-bindir', $bin,
+			'--new-bindir', $bin, '--old-datadir', $node->data_dir,
+			'--new-datadir', $new->data_dir, '--socketdir', $new->host,
+			'--old-port', $node->port, '--new-port', $new->port ],
+		"pg_upgrade @$check");
+}
+$new->start;
+is(sql($new, 'SELECT count(*) FROM t'), '0', 'the table is there, and empty');
+is($new->safe_psql('restored', q{SELECT ftoptions, attfdwoptions
+	FROM pg_foreign_table JOIN pg_attribute ON attrelid = ftrelid AND attname = 'note'}),
+	'{pinning=0}|{compression=pglz}', 'with its options');
+sql($new, q{INSERT INTO t VALUES (1, 'upgraded')});
+is(sql($new, 'SELECT * FROM t'), '1|upgraded', 'and can be filled');
+$new->stop;
 
 done_testing();
