@@ -90,7 +90,7 @@ END $$;
 SET client_min_messages = warning;
 SELECT command, undone(command) FROM unnest(ARRAY['DROP FOREIGN TABLE sc.t',
 	'DROP SCHEMA sc CASCADE', 'DROP OWNED BY gstore_owner', 'TRUNCATE sc.t', 'DELETE FROM sc.t',
-	'DROP SERVER gstore_fdw CASCADE', 'REASSIGN OWNED BY gstore_owner TO current_user',
+	'REASSIGN OWNED BY gstore_owner TO current_user',
 	'ALTER FOREIGN TABLE sc.t DROP i',
 	'ALTER FOREIGN TABLE sc.t OPTIONS (ADD format ''arrow'')']) command;
 BEGIN;
