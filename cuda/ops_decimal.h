@@ -77,6 +77,17 @@ gstore_op_int8_decimal(gstore_decimal *r, gstore_int8 a)
 }
 
 /*
+ * Is it not zero: 128 bits, as Arrow's decimals are, are no value of up to the
+ * digits that limit is the power of ten of.
+ */
+GSTORE_DEVICE_FUNC uint64
+gstore_small_decimal_odd(uint64 low, uint64 high, uint64 limit)
+{
+	return (high ^ (0 - (low >> 63))) |
+		   (((low + (limit - 1)) | (limit - 1 - low)) >> 63);
+}
+
+/*
  * A numeric's body (numeric.h) of this display scale.  Values of up to four
  * groups of digits take the short way; the others are left to
  * gstore_numeric_decode.

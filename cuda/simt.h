@@ -16,9 +16,7 @@
 #ifndef GSTORE_SIMT_H
 #define GSTORE_SIMT_H
 
-#include "port.h"
-
-#define GSTORE_WARP 32
+#include "kernel.h"
 
 #ifdef __CUDACC__
 

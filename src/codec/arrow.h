@@ -11,6 +11,7 @@
 #define GSTORE_ARROW_H
 
 #include "codec/codec.h"
+#include "epoch.h"
 #include "gstore_format.h"
 
 /*
@@ -76,12 +77,6 @@ extern bool gstore_arrow_same_kinds(const GstoreSchema *schema, int column,
 /* The kind of a built-in type by its OID, OUTPUT for all others.  bool_byte:
  * column option bool 'byte'. */
 extern GstoreArrowKind gstore_arrow_kind_of_type(uint32 typid, bool bool_byte);
-
-/* Days and microseconds from 1970-01-01 to 2000-01-01, where PostgreSQL's
- * dates and timestamps begin. */
-#define GSTORE_EPOCH_DAYS 10957
-#define GSTORE_EPOCH_MICROSECONDS (INT64_C(86400000000) * GSTORE_EPOCH_DAYS)
-#define GSTORE_DAY_MICROSECONDS INT64_C(86400000000)
 
 /* An interval as PostgreSQL and as Arrow lays it out. */
 typedef struct GstoreInterval

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "exec/engine_groups.h"
 #include "exec/engine_vector.h"
 
 /* Rows a thread takes at a time: a millisecond of work or so. */
@@ -655,6 +656,44 @@ gstore_engine_aggregate(GstoreEngine *engine, const GstoreEngineInput *input)
 	return run_round(engine);
 }
 
+/* Where there are no keys there is one group, of whatever rows. */
+static GstoreEngineStatus
+ensure_group(GstoreEngine *engine)
+{
+	GstoreGroups *groups = engine->workers[0].groups;
+	uint8 state;
+
+	if (engine->program->nkeys > 0 || !gstore_groups_empty(groups))
+		return GSTORE_ENGINE_OK;
+	return gstore_groups_add(groups, &engine->workers[0].machine, NULL, 0,
+							 &state);
+}
+
+GstoreEngineStatus
+gstore_engine_absorb(GstoreEngine *engine, int aggregate,
+					 const GstoreAggregateState *state)
+{
+	const GstoreProgramAggregate *aggregates =
+		GSTORE_PROGRAM_PART(engine->program, GstoreProgramAggregate,
+							aggregates);
+	GstoreEngineStatus status = ensure_group(engine);
+	const GstoreGroupKey *keys;
+	GstoreAggregateState *own;
+
+	if (status != GSTORE_ENGINE_OK)
+		return status;
+	(void) gstore_groups_get(engine->workers[0].groups, 0, &keys, &own);
+	gstore_aggregate_merge(&aggregates[aggregate], &own[aggregate], state);
+	return GSTORE_ENGINE_OK;
+}
+
+GstoreEngineStatus
+gstore_engine_refuse(GstoreEngine *engine, int state)
+{
+	fail(engine, GSTORE_ENGINE_STATE, state);
+	return (GstoreEngineStatus) atomic_load(&engine->failed);
+}
+
 /* What is known of all states of an aggregate; and a sum that became infinite
  * of finite values has overflowed. */
 static void
@@ -690,7 +729,6 @@ gather_groups(GstoreEngine *engine)
 	GstoreSharedGroups *shared = atomic_load(&engine->shared);
 	GstoreGroups *groups = engine->workers[0].groups;
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
-	uint8 state;
 
 	for (int i = shared ? 0 : 1;
 		 i < engine->nworkers && status == GSTORE_ENGINE_OK; i++)
@@ -700,9 +738,7 @@ gather_groups(GstoreEngine *engine)
 											  &engine->options);
 	if (status != GSTORE_ENGINE_OK || shared != NULL)
 		return status;
-	if (engine->program->nkeys == 0 && gstore_groups_empty(groups))
-		status = gstore_groups_add(groups, &engine->workers[0].machine, NULL,
-								   0, &state);
+	status = ensure_group(engine);
 	return status != GSTORE_ENGINE_OK
 			   ? status
 			   : gstore_groups_finish(groups, &engine->options);

@@ -104,6 +104,13 @@ extern GstoreEngineStatus gstore_engine_filter(GstoreEngine *engine,
 
 extern GstoreEngineStatus gstore_engine_aggregate(GstoreEngine *engine,
 												  const GstoreEngineInput *input);
+/* What somebody else has accumulated of other rows, without keys: of one
+ * aggregate; or that a row ended in an error, as if it were one of ours. */
+extern GstoreEngineStatus gstore_engine_absorb(GstoreEngine *engine,
+											   int aggregate,
+											   const GstoreAggregateState *state);
+extern GstoreEngineStatus gstore_engine_refuse(GstoreEngine *engine,
+											   int state);
 extern GstoreEngineStatus gstore_engine_finish(GstoreEngine *engine);
 /* False at the end.  Without keys there is exactly one group.  Pointers stay
  * valid until destroy. */

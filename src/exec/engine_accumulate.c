@@ -316,7 +316,7 @@ sum_integers(GstoreGroups *groups, int index, const GstoreVector *argument,
 			break;
 		case GSTORE_TYPE_INT8:
 		case GSTORE_TYPE_DECIMAL:
-			SUM(int64, int64, MAGNITUDE_SEEN);
+			SUM(int64, uint64, MAGNITUDE_SEEN);
 			break;
 		default:
 			return false;
@@ -491,7 +491,13 @@ gstore_aggregate_merge(const GstoreProgramAggregate *aggregate,
 	}
 	else if (aggregate->type == GSTORE_TYPE_FLOAT4 ||
 			 aggregate->type == GSTORE_TYPE_FLOAT8)
+	{
+		/* of finite values it may be infinite too */
+		uint8 infinite = to->infinite;
+
 		add_real(to, aggregate->kind, from->value.real.sum);
+		to->infinite = infinite;
+	}
 	else if (aggregate->type == GSTORE_TYPE_NUMERIC)
 	{
 		value.value = from->value.integer;

@@ -255,15 +255,6 @@ load_decimals(GstoreVector *vector, const GstoreColumnView *view,
 	vector->clean = seen == 0;
 }
 
-/* Is it not zero: 128 bits are no value of up to the digits that limit is the
- * power of ten of. */
-static inline uint64
-small_decimal_odd(uint64 low, uint64 high, uint64 limit)
-{
-	return (high ^ (0 - (low >> 63))) |
-		   (((low + (limit - 1)) | (limit - 1 - low)) >> 63);
-}
-
 /* The low halves of all rows; returns not zero if some value is odd. */
 GSTORE_VECTORISED static uint64
 load_low_halves(uint64 *restrict to, const uint64 *words, uint64 limit, int n)
@@ -273,7 +264,7 @@ load_low_halves(uint64 *restrict to, const uint64 *words, uint64 limit, int n)
 	for (int i = 0; i < n; i++)
 	{
 		to[i] = words[2 * i];
-		odd |= small_decimal_odd(words[2 * i], words[2 * i + 1], limit);
+		odd |= gstore_small_decimal_odd(words[2 * i], words[2 * i + 1], limit);
 	}
 	return odd;
 }
@@ -290,7 +281,7 @@ fetch_low_halves(uint64 *to, const uint64 *words, uint64 limit,
 		int at = selection[i];
 
 		to[at] = words[2 * at];
-		odd |= small_decimal_odd(words[2 * at], words[2 * at + 1], limit);
+		odd |= gstore_small_decimal_odd(words[2 * at], words[2 * at + 1], limit);
 	}
 	return odd;
 }
@@ -331,7 +322,7 @@ load_small_decimals(GstoreVector *vector, const GstoreColumnView *view,
 		uint8 state = row_is_null(view, first + at);
 
 		if (state == GSTORE_STATE_VALUE &&
-			small_decimal_odd(words[2 * at], words[2 * at + 1], limit))
+			gstore_small_decimal_odd(words[2 * at], words[2 * at + 1], limit))
 			state = GSTORE_STATE_CORRUPT;
 		vector->states[at] = state;
 		seen |= state;

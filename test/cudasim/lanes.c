@@ -12,7 +12,6 @@
  * A vote is two barriers: everybody has voted, everybody has counted.
  */
 #define _GNU_SOURCE
-#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,7 +39,7 @@ typedef struct Lane
 	bool started;
 	bool vote;
 	ucontext_t beginning;
-	jmp_buf place; /* where it goes on, once started */
+	void *place[5]; /* where it goes on, once started */
 } Lane;
 
 /* Where an address was found before: an allocation stays while kernels run. */
@@ -54,53 +53,68 @@ typedef struct Place
 typedef struct Machine
 {
 	const SimLaunch *launch;
-	Lane *lanes;
+	uint32_t threads;
+	Lane *lanes; /* [threads] */
 	char *stacks;
 	char *shared;	  /* ends where a page begins that nobody may touch */
 	char *shared_map; /* all of it */
 	size_t shared_map_bytes;
 	uint32_t block;
 	uint32_t lane; /* the one that runs */
-	jmp_buf scheduler;
+	void *scheduler[5];
 	CUresult failure;
 	Place places[PLACES];
 	uint32_t next_place;
 } Machine;
 
+/* Of this thread, kept from kernel to kernel: fibers are costly to make. */
 static __thread Machine *machine;
 
 /* ---- fibers ---- */
 
-/* Neither call saves the signal mask: there are thousands of them. */
-static void
+/*
+ * The compiler's own jumps, which are a few instructions: there are thousands of
+ * them, and a sanitizer that the program is built with must not think that a
+ * stack ends.  Who jumps must not be who can be jumped to.
+ */
+static void __attribute__((noinline, noreturn))
+jump(void **place)
+{
+	__builtin_longjmp(place, 1);
+}
+
+static void __attribute__((noinline))
 yield(LaneState state)
 {
 	Lane *lane = &machine->lanes[machine->lane];
 
 	lane->state = state;
-	if (_setjmp(lane->place) == 0)
-		_longjmp(machine->scheduler, 1);
+	if (__builtin_setjmp(lane->place) == 0)
+		jump(machine->scheduler);
 }
 
+/* Block after block, kernel after kernel. */
 static void
 fiber(void)
 {
-	machine->launch->kernel(machine->launch->argument);
-	machine->lanes[machine->lane].state = DONE;
-	_longjmp(machine->scheduler, 1);
+	for (;;)
+	{
+		machine->launch->kernel(machine->launch->argument);
+		yield(DONE);
+	}
 }
 
 /* Let a lane run to its next barrier, or its end. */
-static void
+static void __attribute__((noinline))
 resume(uint32_t number)
 {
 	Lane *lane = &machine->lanes[number];
 
 	machine->lane = number;
-	if (_setjmp(machine->scheduler) != 0)
+	if (__builtin_setjmp(machine->scheduler) != 0)
 		return;
 	if (lane->started)
-		_longjmp(lane->place, 1);
+		jump(lane->place);
 	lane->started = true;
 	getcontext(&lane->beginning);
 	lane->beginning.uc_stack.ss_sp = machine->stacks + number * STACK_BYTES;
@@ -116,7 +130,7 @@ end_kernel(CUresult failure)
 {
 	machine->failure = failure;
 	machine->lanes[machine->lane].state = DONE;
-	_longjmp(machine->scheduler, 1);
+	jump(machine->scheduler);
 }
 
 /* ---- a block ---- */
@@ -155,7 +169,8 @@ run_block(void)
 	uint32_t threads = machine->launch->threads;
 	bool ran = true;
 
-	memset(machine->lanes, 0, threads * sizeof(Lane));
+	for (uint32_t i = 0; i < threads; i++)
+		machine->lanes[i].state = READY;
 	memset(machine->shared, 0xa5, machine->launch->shared_bytes);
 	while (ran)
 	{
@@ -188,6 +203,7 @@ run_block(void)
 
 /* ---- a kernel ---- */
 
+/* Shared memory, and before the first kernel fibers. */
 static bool
 make_memory(Machine *made, const SimLaunch *launch)
 {
@@ -195,14 +211,18 @@ make_memory(Machine *made, const SimLaunch *launch)
 	size_t shared = (launch->shared_bytes + 15) / 16 * 16;
 	size_t room = (shared + page - 1) / page * page;
 
+	if (made->lanes == NULL)
+	{
+		made->threads = launch->threads;
+		made->stacks = mmap(NULL, launch->threads * STACK_BYTES,
+							PROT_READ | PROT_WRITE,
+							MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		made->lanes = calloc(launch->threads, sizeof(Lane));
+	}
 	made->shared_map_bytes = room + page;
 	made->shared_map = mmap(NULL, made->shared_map_bytes,
 							PROT_READ | PROT_WRITE,
 							MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	made->stacks = mmap(NULL, launch->threads * STACK_BYTES,
-						PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-						-1, 0);
-	made->lanes = calloc(launch->threads, sizeof(Lane));
 	if (made->shared_map == MAP_FAILED || made->stacks == MAP_FAILED ||
 		made->lanes == NULL)
 		return false;
@@ -210,39 +230,49 @@ make_memory(Machine *made, const SimLaunch *launch)
 	return mprotect(made->shared_map + room, page, PROT_NONE) == 0;
 }
 
-static void
-free_memory(Machine *made, const SimLaunch *launch)
+void
+sim_lanes_forget(void)
 {
-	if (made->shared_map != NULL && made->shared_map != MAP_FAILED)
-		munmap(made->shared_map, made->shared_map_bytes);
-	if (made->stacks != NULL && made->stacks != MAP_FAILED)
-		munmap(made->stacks, launch->threads * STACK_BYTES);
-	free(made->lanes);
+	if (machine == NULL)
+		return;
+	if (machine->stacks != NULL && machine->stacks != MAP_FAILED)
+		munmap(machine->stacks, machine->threads * STACK_BYTES);
+	free(machine->lanes);
+	free(machine);
+	machine = NULL;
 }
 
 CUresult
 sim_run(const SimLaunch *launch)
 {
-	Machine *made = calloc(1, sizeof(*made));
 	CUresult failure = CUDA_ERROR_LAUNCH_FAILED;
 
-	if (made != NULL && make_memory(made, launch))
+	if (machine != NULL && machine->threads != launch->threads)
+		sim_lanes_forget();
+	if (machine == NULL)
+		machine = calloc(1, sizeof(*machine));
+	if (machine == NULL)
+		return failure;
+	machine->shared_map = NULL;
+	if (make_memory(machine, launch))
 	{
-		machine = made;
-		made->launch = launch;
-		made->failure = CUDA_SUCCESS;
+		machine->launch = launch;
+		machine->failure = CUDA_SUCCESS;
+		memset(machine->places, 0, sizeof(machine->places));
 		for (uint32_t i = 0;
-			 i < launch->blocks && made->failure == CUDA_SUCCESS; i++)
+			 i < launch->blocks && machine->failure == CUDA_SUCCESS; i++)
 		{
-			made->block = i;
+			machine->block = i;
 			run_block();
 		}
-		failure = made->failure;
-		machine = NULL;
+		failure = machine->failure;
 	}
-	if (made != NULL)
-		free_memory(made, launch);
-	free(made);
+	if (machine->shared_map != NULL && machine->shared_map != MAP_FAILED)
+		munmap(machine->shared_map, machine->shared_map_bytes);
+
+	/* lanes that did not come to their end are of no use any more */
+	if (failure != CUDA_SUCCESS)
+		sim_lanes_forget();
 	return failure;
 }
 

@@ -130,6 +130,8 @@ typedef struct SimLaunch
 /* Run a kernel to its end, on the calling thread, without the mutex; else what
  * the device died of. */
 extern CUresult sim_run(const SimLaunch *launch);
+/* A thread that ran kernels ends. */
+extern void sim_lanes_forget(void);
 
 /* ---- stream.c ---- */
 

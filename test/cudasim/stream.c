@@ -122,6 +122,7 @@ work(void *argument)
 		pthread_cond_broadcast(&progress);
 	}
 	pthread_mutex_unlock(&sim_mutex);
+	sim_lanes_forget();
 	return NULL;
 }
 
