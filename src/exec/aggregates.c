@@ -30,7 +30,12 @@ typedef enum Final
 	FINAL_VAR_POP,
 	FINAL_VAR_SAMP,
 	FINAL_STDDEV_POP,
-	FINAL_STDDEV_SAMP
+	FINAL_STDDEV_SAMP,
+	/* the same, of exact sums */
+	FINAL_EXACT_VAR_POP,
+	FINAL_EXACT_VAR_SAMP,
+	FINAL_EXACT_STDDEV_POP,
+	FINAL_EXACT_STDDEV_SAMP
 } Final;
 
 typedef struct AggregateEntry
@@ -96,6 +101,30 @@ static const AggregateEntry entries[] = {
 	{F_STDDEV_SAMP_FLOAT8, GSTORE_AGGREGATE_MOMENTS, FINAL_STDDEV_SAMP},
 	{F_STDDEV_FLOAT4, GSTORE_AGGREGATE_MOMENTS, FINAL_STDDEV_SAMP},
 	{F_STDDEV_FLOAT8, GSTORE_AGGREGATE_MOMENTS, FINAL_STDDEV_SAMP},
+	{F_VAR_POP_INT2, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_POP},
+	{F_VAR_POP_INT4, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_POP},
+	{F_VAR_POP_INT8, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_POP},
+	{F_VAR_POP_NUMERIC, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_POP},
+	{F_VAR_SAMP_INT2, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_VAR_SAMP_INT4, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_VAR_SAMP_INT8, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_VAR_SAMP_NUMERIC, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_VARIANCE_INT2, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_VARIANCE_INT4, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_VARIANCE_INT8, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_VARIANCE_NUMERIC, GSTORE_AGGREGATE_SUM, FINAL_EXACT_VAR_SAMP},
+	{F_STDDEV_POP_INT2, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_POP},
+	{F_STDDEV_POP_INT4, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_POP},
+	{F_STDDEV_POP_INT8, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_POP},
+	{F_STDDEV_POP_NUMERIC, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_POP},
+	{F_STDDEV_SAMP_INT2, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
+	{F_STDDEV_SAMP_INT4, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
+	{F_STDDEV_SAMP_INT8, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
+	{F_STDDEV_SAMP_NUMERIC, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
+	{F_STDDEV_INT2, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
+	{F_STDDEV_INT4, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
+	{F_STDDEV_INT8, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
+	{F_STDDEV_NUMERIC, GSTORE_AGGREGATE_SUM, FINAL_EXACT_STDDEV_SAMP},
 };
 
 static const AggregateEntry *
@@ -120,6 +149,19 @@ gstore_aggregate_kind(const Aggref *aggref)
 }
 
 bool
+gstore_aggregate_squares(const Aggref *aggref, GstoreOpcode *opcode)
+{
+	Oid type;
+
+	if (find_entry(aggref->aggfnoid)->final < FINAL_EXACT_VAR_POP)
+		return false;
+	type = getBaseType(exprType((Node *) gstore_aggregate_argument(aggref)));
+	*opcode = type == INT2OID || type == INT4OID ? GSTORE_OP_INT8_MUL
+												 : GSTORE_OP_NUMERIC_MUL;
+	return true;
+}
+
+bool
 gstore_aggregate_is_distinct(const Aggref *aggref)
 {
 	switch (find_entry(aggref->aggfnoid)->kind)
@@ -137,12 +179,16 @@ bool
 gstore_aggregate_supports(const Aggref *aggref, Index varno)
 {
 	Expr *argument;
+	GstoreOpcode opcode;
 
 	if (find_entry(aggref->aggfnoid) == NULL ||
 		aggref->aggkind != AGGKIND_NORMAL || aggref->aggorder != NIL || aggref->aggsplit != AGGSPLIT_SIMPLE ||
 		aggref->agglevelsup != 0 || list_length(aggref->args) > 1)
 		return false;
 	argument = gstore_aggregate_argument(aggref);
+	/* Different values have equal squares. */
+	if (aggref->aggdistinct != NIL && gstore_aggregate_squares(aggref, &opcode))
+		return false;
 	if (gstore_aggregate_is_distinct(aggref) &&
 		!gstore_key_supports(argument,
 							 linitial_node(SortGroupClause,
@@ -223,7 +269,7 @@ make_int8(GstoreInt128 value)
 static Datum
 make_value(Oid type, const GstoreAggregateState *state)
 {
-	switch (getBaseType(type))
+	switch (type)
 	{
 		case BOOLOID:
 			return BoolGetDatum(state->value.integer != 0);
@@ -244,57 +290,120 @@ make_value(Oid type, const GstoreAggregateState *state)
 }
 
 static Datum
-make_mean(const Aggref *aggref, const GstoreAggregateState *state)
+make_mean(Oid type, const GstoreAggregateState *state)
 {
-	if (aggref->aggtype == FLOAT8OID)
+	if (type == FLOAT8OID)
 		return Float8GetDatum(state->value.real.sum / (double) state->count);
 	return DirectFunctionCall2(numeric_div,
 							   make_numeric(state->value.integer, state->scale),
 							   NumericGetDatum(int64_to_numeric(state->count)));
 }
 
-Datum
-gstore_aggregate_result(const Aggref *aggref,
-						const GstoreAggregateState *state, bool *isnull)
+/*
+ * (n * sum of squares - square of sum) / (n * divisor), or its root, to as many
+ * digits as PostgreSQL's own (numeric_stddev_internal) gives: those that the
+ * division chooses.
+ */
+static Datum
+make_exact_variance(const GstoreAggregateState *values,
+					const GstoreAggregateState *squares, int64 divisor,
+					bool root)
 {
-	Final final = find_entry(aggref->aggfnoid)->final;
-	double deviations = state->value.real.deviations;
-	double n = (double) state->count;
+	Datum zero = NumericGetDatum(int64_to_numeric(0));
+	Datum n = NumericGetDatum(int64_to_numeric(values->count));
+	Datum sum = make_numeric(values->value.integer, values->scale);
+	Datum sum_of_squares = make_numeric(squares->value.integer, squares->scale);
+	Datum result = DirectFunctionCall2(numeric_sub,
+									   DirectFunctionCall2(numeric_mul, n, sum_of_squares),
+									   DirectFunctionCall2(numeric_mul, sum, sum));
+	int32 digits;
 
-	*isnull = state->count == 0 && final != FINAL_COUNT;
-	if (final == FINAL_VAR_SAMP || final == FINAL_STDDEV_SAMP)
-		*isnull = state->count < 2;
-	if (*isnull)
-		return (Datum) 0;
-	switch (final)
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, result, zero)))
+		return zero;
+	result = DirectFunctionCall2(numeric_div, result,
+								 make_numeric((GstoreInt128) values->count * divisor, 0));
+	if (!root)
+		return result;
+	digits = DatumGetInt32(DirectFunctionCall1(numeric_scale, result));
+	return DirectFunctionCall2(numeric_round,
+							   DirectFunctionCall1(numeric_sqrt, result),
+							   Int32GetDatum(digits));
+}
+
+GstoreResultForm
+gstore_result_form(Node *key_or_aggref)
+{
+	GstoreResultForm form = {getBaseType(exprType(key_or_aggref)), FINAL_VALUE};
+
+	if (IsA(key_or_aggref, Aggref))
+		form.final = find_entry(((Aggref *) key_or_aggref)->aggfnoid)->final;
+	return form;
+}
+
+Datum
+gstore_aggregate_result(const GstoreResultForm *form,
+						const GstoreAggregateState *states,
+						GstoreStateNumbers numbers, bool *isnull)
+{
+	const GstoreAggregateState *state = &states[numbers.values];
+	const GstoreAggregateState *squares = &states[numbers.squares];
+	double deviations = state->value.real.deviations;
+	int64 n = state->count;
+
+	switch ((Final) form->final)
 	{
 		case FINAL_COUNT:
-			return Int64GetDatum(state->count);
-		case FINAL_VALUE:
-			return make_value(aggref->aggtype, state);
-		case FINAL_MEAN:
-			return make_mean(aggref, state);
-		case FINAL_VAR_POP:
-			return Float8GetDatum(deviations / n);
+			*isnull = false;
+			break;
 		case FINAL_VAR_SAMP:
-			return Float8GetDatum(deviations / (n - 1));
-		case FINAL_STDDEV_POP:
-			return Float8GetDatum(sqrt(deviations / n));
 		case FINAL_STDDEV_SAMP:
-			return Float8GetDatum(sqrt(deviations / (n - 1)));
+		case FINAL_EXACT_VAR_SAMP:
+		case FINAL_EXACT_STDDEV_SAMP:
+			*isnull = n < 2;
+			break;
+		default:
+			*isnull = n == 0;
+	}
+	if (*isnull)
+		return (Datum) 0;
+	switch ((Final) form->final)
+	{
+		case FINAL_COUNT:
+			return Int64GetDatum(n);
+		case FINAL_VALUE:
+			return make_value(form->type, state);
+		case FINAL_MEAN:
+			return make_mean(form->type, state);
+		case FINAL_VAR_POP:
+			return Float8GetDatum(deviations / (double) n);
+		case FINAL_VAR_SAMP:
+			return Float8GetDatum(deviations / (double) (n - 1));
+		case FINAL_STDDEV_POP:
+			return Float8GetDatum(sqrt(deviations / (double) n));
+		case FINAL_STDDEV_SAMP:
+			return Float8GetDatum(sqrt(deviations / (double) (n - 1)));
+		case FINAL_EXACT_VAR_POP:
+			return make_exact_variance(state, squares, n, false);
+		case FINAL_EXACT_VAR_SAMP:
+			return make_exact_variance(state, squares, n - 1, false);
+		case FINAL_EXACT_STDDEV_POP:
+			return make_exact_variance(state, squares, n, true);
+		case FINAL_EXACT_STDDEV_SAMP:
+			return make_exact_variance(state, squares, n - 1, true);
 	}
 	return (Datum) 0;
 }
 
 Datum
-gstore_key_value(Oid type, const GstoreGroupKey *key, bool *isnull)
+gstore_key_value(const GstoreResultForm *form, const GstoreGroupKey *key,
+				 bool *isnull)
 {
 	double real;
 
 	*isnull = key->meta == GSTORE_KEY_NULL;
 	if (*isnull)
 		return (Datum) 0;
-	switch (getBaseType(type))
+	switch (form->type)
 	{
 		case BOOLOID:
 			return BoolGetDatum(key->word != 0);
@@ -306,7 +415,7 @@ gstore_key_value(Oid type, const GstoreGroupKey *key, bool *isnull)
 		case FLOAT4OID:
 		case FLOAT8OID:
 			memcpy(&real, &key->word, sizeof(real));
-			return getBaseType(type) == FLOAT4OID ? Float4GetDatum((float4) real) : Float8GetDatum(real);
+			return form->type == FLOAT4OID ? Float4GetDatum((float4) real) : Float8GetDatum(real);
 		case NUMERICOID:
 			return make_numeric((int64) key->word, (int) key->meta);
 		case TEXTOID:

@@ -398,12 +398,14 @@ compile_conjuncts(GstoreCompiler *compiler, List *quals)
 
 static bool
 compile_aggregate(GstoreCompiler *compiler, const Aggref *aggref,
-				  uint16 *state)
+				  GstoreStateNumbers *states)
 {
 	Expr *argument = gstore_aggregate_argument(aggref);
 	GstoreAggregateKind kind = gstore_aggregate_kind(aggref);
 	GstoreOperand value = {.reg = GSTORE_NO_REGISTER};
 	GstoreOperand filter = {.reg = GSTORE_NO_REGISTER};
+	GstoreOperand factors[2];
+	GstoreOpcode opcode;
 
 	compiler->emitted = 0;
 	if (argument != NULL && !gstore_compile_node(compiler, (Node *) argument, &value))
@@ -411,9 +413,20 @@ compile_aggregate(GstoreCompiler *compiler, const Aggref *aggref,
 	if (aggref->aggfilter != NULL &&
 		!gstore_compile_node(compiler, (Node *) aggref->aggfilter, &filter))
 		return false;
-	*state = gstore_program_aggregate(compiler->builder, kind, value.reg,
-									  filter.reg,
-									  gstore_aggregate_is_distinct(aggref));
+	states->values = gstore_program_aggregate(compiler->builder, kind, value.reg,
+											  filter.reg,
+											  gstore_aggregate_is_distinct(aggref));
+	states->squares = states->values;
+	if (!gstore_aggregate_squares(aggref, &opcode))
+		return true;
+	if (opcode == GSTORE_OP_NUMERIC_MUL && value.type == GSTORE_TYPE_INT8 &&
+		!gstore_apply(compiler, GSTORE_OP_INT8_TO_NUMERIC, false, &value, 1, &value))
+		return false;
+	factors[0] = factors[1] = value;
+	if (!gstore_apply(compiler, opcode, false, factors, 2, &value))
+		return false;
+	states->squares = gstore_program_aggregate(compiler->builder, kind,
+											   value.reg, filter.reg, false);
 	return true;
 }
 
@@ -443,7 +456,7 @@ gstore_program_compile_filter(List *quals, Index varno, PlanState *parent)
 GstoreProgram *
 gstore_program_compile_aggregate(List *quals, List *keys, List *aggrefs,
 								 Index varno, PlanState *parent, bool narrow,
-								 uint16 *states)
+								 GstoreStateNumbers *states)
 {
 	GstoreCompiler compiler = {.varno = varno, .narrow = narrow, .parent = parent};
 	bool fine;

@@ -49,10 +49,17 @@ extern int gstore_function_opcode(Oid function, Oid collation, bool *swapped);
 /* The same as supports, but it may be a constant: an argument, a key. */
 extern bool gstore_program_supports_value(Expr *expr, Index varno);
 
+/* Numbers of the states that an aggregate's result is made of. */
+typedef struct GstoreStateNumbers
+{
+	uint16 values;
+	uint16 squares; /* exact variances: of the values' squares */
+} GstoreStateNumbers;
+
 /*
  * A program that filters by quals, groups by keys, and accumulates what a list
- * of Aggrefs wants; all of them supported.  states[i] is the number of the
- * state that the i-th one's result is made of.  narrow: numerics of known scale
+ * of Aggrefs wants; all of them supported.  states[i] are those of the i-th
+ * one.  narrow: numerics of known scale
  * are computed in 64 bits, which may end in GSTORE_STATE_BEYOND where 128 would
  * do.  NULL: it would be too long.
  */
@@ -61,7 +68,7 @@ extern GstoreProgram *gstore_program_compile_aggregate(List *quals, List *keys,
 													   Index varno,
 													   PlanState *parent,
 													   bool narrow,
-													   uint16 *states);
+													   GstoreStateNumbers *states);
 
 /* ---- aggregates.c ---- */
 
@@ -72,16 +79,29 @@ extern bool gstore_key_supports(Expr *key, Oid equality, Index varno);
 
 /* Of a supported one: what is accumulated of what (NULL: of rows). */
 extern GstoreAggregateKind gstore_aggregate_kind(const Aggref *aggref);
+/* Is it made of the squares too?  *opcode multiplies values without loss. */
+extern bool gstore_aggregate_squares(const Aggref *aggref,
+									 GstoreOpcode *opcode);
 extern Expr *gstore_aggregate_argument(const Aggref *aggref);
 /* Must it see each value once? */
 extern bool gstore_aggregate_is_distinct(const Aggref *aggref);
 
-/* Results, in the current memory context. */
-extern Datum gstore_aggregate_result(const Aggref *aggref,
-									 const GstoreAggregateState *state,
+/* How a key's or an aggregate's values are made: looked up once. */
+typedef struct GstoreResultForm
+{
+	Oid type;  /* below domains */
+	int final; /* of an aggregate */
+} GstoreResultForm;
+
+extern GstoreResultForm gstore_result_form(Node *key_or_aggref);
+
+/* Results, in the current memory context; states are the group's. */
+extern Datum gstore_aggregate_result(const GstoreResultForm *form,
+									 const GstoreAggregateState *states,
+									 GstoreStateNumbers numbers,
 									 bool *isnull);
-extern Datum gstore_key_value(Oid type, const GstoreGroupKey *key,
-							  bool *isnull);
+extern Datum gstore_key_value(const GstoreResultForm *form,
+							  const GstoreGroupKey *key, bool *isnull);
 
 /* ---- run.c: the engine in a backend ---- */
 

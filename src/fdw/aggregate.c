@@ -24,7 +24,8 @@ typedef struct AggregateState
 	ForeignScanState *scan; /* in the outer plan */
 	int nkeys;
 	List *exprs;				  /* keys, then Aggrefs, of the node's rows */
-	uint16 *states;				  /* by Aggref: the number of its state */
+	GstoreStateNumbers *states;	  /* by Aggref */
+	GstoreResultForm *forms;	  /* by element of exprs */
 	MemoryContext context;		  /* of the program, its engine and the groups */
 	GstoreEngine *engine;		  /* NULL before the first row, and where it is not
 							* needed */
@@ -60,7 +61,13 @@ gstore_aggregate_begin(ForeignScanState *node, int eflags)
 	foreach(cell, plan->fdw_scan_tlist)
 		state->exprs = lappend(state->exprs,
 							   lfirst_node(TargetEntry, cell)->expr);
-	state->states = palloc0((list_length(state->exprs) + 1) * sizeof(uint16));
+	state->states = palloc0((list_length(state->exprs) + 1) *
+							sizeof(GstoreStateNumbers));
+	state->forms = palloc0((list_length(state->exprs) + 1) *
+						   sizeof(GstoreResultForm));
+	foreach(cell, state->exprs)
+		state->forms[foreach_current_index(cell)] =
+			gstore_result_form(lfirst(cell));
 }
 
 static GstoreProgram *
@@ -107,7 +114,7 @@ count_rows(AggregateState *state)
 	for (int i = 0; i < n; i++)
 	{
 		state->counts[i].count = gstore_scan_rows(state->scan);
-		state->states[i] = (uint16) i;
+		state->states[i].values = (uint16) i;
 	}
 }
 
@@ -225,23 +232,16 @@ static void
 store_group(AggregateState *state, const GstoreGroupKey *keys,
 			const GstoreAggregateState *states, TupleTableSlot *slot)
 {
-	int i = 0;
-	ListCell *cell;
+	int n = list_length(state->exprs);
 
-	foreach(cell, state->exprs)
-	{
-		Node *expr = lfirst(cell);
-
-		if (i < state->nkeys)
-			slot->tts_values[i] = gstore_key_value(exprType(expr), &keys[i],
-												   &slot->tts_isnull[i]);
-		else
-			slot->tts_values[i] =
-				gstore_aggregate_result((Aggref *) expr,
-										&states[state->states[i - state->nkeys]],
-										&slot->tts_isnull[i]);
-		i++;
-	}
+	for (int i = 0; i < state->nkeys; i++)
+		slot->tts_values[i] = gstore_key_value(&state->forms[i], &keys[i],
+											   &slot->tts_isnull[i]);
+	for (int i = state->nkeys; i < n; i++)
+		slot->tts_values[i] =
+			gstore_aggregate_result(&state->forms[i], states,
+									state->states[i - state->nkeys],
+									&slot->tts_isnull[i]);
 	ExecStoreVirtualTuple(slot);
 }
 

@@ -73,6 +73,10 @@ INSERT INTO queries (query) VALUES
 	('SELECT min(f), max(f), min(f4), max(f4), min(d), max(d), min(ts), max(ts), min(tz), max(tz) FROM TTT'),
 	('SELECT bool_and(bo), bool_or(bo), every(k > -100), bit_and(k), bit_or(s), bit_or(b) FROM TTT'),
 	('SELECT round(stddev(f)::numeric, 6), round(var_pop(f)::numeric, 3), round(stddev_pop(f4)::numeric, 6), round(variance(f4)::numeric, 6) FROM TTT'),
+	('SELECT variance(s), stddev(k), var_pop(b), stddev_pop(n), variance(k * 1000003::int8) FROM TTT'),
+	('SELECT stddev_samp(free) FROM TTT'),
+	('SELECT s, m, stddev(n), var_samp(k), stddev_pop(s), var_pop(n * 3) FILTER (WHERE bo) FROM TTT WHERE k < 2000 GROUP BY s, m'),
+	('SELECT k, variance(n), var_pop(n), stddev(m) FROM TTT WHERE k < 10 GROUP BY k'),
 	('SELECT count(*) FILTER (WHERE bo), sum(k) FILTER (WHERE n > 5), min(d) FILTER (WHERE k < 0) FROM TTT'),
 	('SELECT sum(k * 2 + s), avg(n * n), sum(CASE WHEN bo THEN n ELSE 0 END), max(k - m) FROM TTT'),
 	('SELECT sum(k) + count(*) * 2, avg(n) / 3, coalesce(max(d), ''2000-01-01'') FROM TTT WHERE k > 100'),
@@ -116,7 +120,7 @@ INSERT INTO queries (query) VALUES
 	('SELECT s, m, sum(k) FROM TTT GROUP BY ROLLUP (s, m)'),
 	('SELECT sum(k) FROM TTT WHERE md5(lt) > ''8'''),
 	('SELECT s, sum(sum(k)) OVER (ORDER BY s) FROM TTT GROUP BY s'),
-	('SELECT variance(k) FROM TTT');
+	('SELECT variance(DISTINCT k) FROM TTT');
 
 SELECT query, done_by(replace(query, 'TTT', 'p')) AS pgstrom,
 	CASE WHEN answer(replace(query, 'TTT', 'p')) = answer(replace(query, 'TTT', 'h'))

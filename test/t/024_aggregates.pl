@@ -43,7 +43,8 @@ sub aggregate
 		sub { pick('bit_and(', 'bit_or(') . expression(pick(@integers), 0) . ')' },
 		sub { pick('avg(f4)', 'sum(f8)', 'avg(f8)') },
 		sub {
-			pick(qw(variance var_pop var_samp stddev stddev_pop stddev_samp)) . '(f8)';
+			pick(qw(variance var_pop var_samp stddev stddev_pop stddev_samp)) . '('
+			  . (rand() < 0.4 ? 'f8' : expression(pick(@integers, @decimals), pick(0, 0, 1))) . ')';
 		},
 		sub {
 			pick('count', 'sum') . '(DISTINCT '
