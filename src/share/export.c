@@ -24,9 +24,11 @@
 #include "utils/uuid.h"
 
 #include "compat.h"
+#include "fault.h"
 #include "fdw/columns.h"
 #include "request/devices.h"
 #include "request/handle.h"
+#include "request/hold.h"
 #include "share/layout.h"
 #include "share/lease.h"
 #include "share/readable.h"
@@ -42,6 +44,7 @@ typedef struct Export
 	GstoreTable *table; /* NULL: never had a row */
 	bool may_change;	/* the caller could change it: in place */
 	GstoreSeenSet *set;
+	List *holds; /* of leases taken: an error lets go of them */
 } Export;
 
 /* ---- which image ---- */
@@ -62,14 +65,27 @@ begin_export(Export *export, Oid relid)
 						 gstore_owns_relation(relid, GetUserId());
 	gstore_pending_flush(relid);
 	export->table = gstore_table_find(relid);
+	export->holds = NIL;
 	take_set(export);
 }
 
+/* All went well: leases stay. */
 static void
 end_export(Export *export)
 {
+	ListCell *cell;
+
+	foreach(cell, export->holds)
+		gstore_hold_forget(lfirst(cell));
 	gstore_seen_set_release(export->set);
 	table_close(export->relation, AccessShareLock);
+}
+
+/* The hold's release callback. */
+static void
+release_lease(void *slot)
+{
+	gstore_lease_release_slot((int) (intptr_t) slot);
 }
 
 /* Do the chunk's columns look as they do today?  What is kept of a column for
@@ -146,43 +162,69 @@ fill_lease(const Export *export, const GstoreChunk *chunk, GstoreLease *lease)
 								export->target->relname));
 }
 
+/* This session's lease of a chunk, or of a copy, once more; false: there is
+ * none. */
+static bool
+lease_again(Export *export, dsa_pointer chunk, uint64 content,
+			GstoreLease *lease)
+{
+	GstoreHold *hold = gstore_hold_prepare("gstore_fdw export", release_lease);
+
+	if (!gstore_lease_again(RelationGetRelid(export->relation), chunk, content,
+							lease))
+	{
+		gstore_hold_forget(hold);
+		return false;
+	}
+	gstore_hold_take(hold, (void *) (intptr_t) lease->slot);
+	export->holds = lappend(export->holds, hold);
+	return true;
+}
+
+/* When it returns, the chunk is the lease's, or pinned by it. */
+static void
+lease_first(Export *export, GstoreLease *lease)
+{
+	GstoreHold *hold = gstore_hold_prepare("gstore_fdw export", release_lease);
+
+	export->holds = lappend(export->holds, hold);
+	gstore_lease_take(lease);
+	gstore_hold_take(hold, (void *) (intptr_t) lease->slot);
+}
+
 /* Lease the table's own chunk. */
 static void
-export_in_place(const Export *export, const GstoreChunk *chunk,
-				GstoreLease *lease)
+export_in_place(Export *export, const GstoreChunk *chunk, GstoreLease *lease)
 {
-	if (gstore_lease_again(RelationGetRelid(export->relation), chunk->self, 0,
-						   lease))
+	if (lease_again(export, chunk->self, 0, lease))
 		return;
 	lease->in_place = true;
 	fill_lease(export, chunk, lease);
-	gstore_lease_take(lease);
+	lease_first(export, lease);
 }
 
 /* Lease a copy of some chunks; false: there is no row. */
 static bool
-export_copy(const Export *export, uint32 first, uint32 count,
-			GstoreLease *lease)
+export_copy(Export *export, uint32 first, uint32 count, GstoreLease *lease)
 {
 	uint64 content = content_of(export, first, count);
 	GstoreChunk *chunk;
 	GstoreHold *hold;
 
-	if (gstore_lease_again(RelationGetRelid(export->relation),
-						   InvalidDsaPointer, content, lease))
+	if (lease_again(export, InvalidDsaPointer, content, lease))
 		return true;
 	chunk = gstore_copy_rows(export->target, export->set, first, count, &hold);
 	if (chunk == NULL)
 		return false;
 	lease->content = content;
 	fill_lease(export, chunk, lease);
-	gstore_lease_take(lease);
+	lease_first(export, lease);
 	gstore_hold_forget(hold);
 	return true;
 }
 
 static bool
-export_chunk(const Export *export, uint32 number, GstoreLease *lease)
+export_chunk(Export *export, uint32 number, GstoreLease *lease)
 {
 	const GstoreSeenChunk *seen = &export->set->chunks[number];
 
@@ -198,25 +240,30 @@ export_chunk(const Export *export, uint32 number, GstoreLease *lease)
 /*
  * The whole table in one image; false: it is empty.  Where all may see what we
  * see, the chunks become one, which is then exported as it is: there is no
- * second copy.
+ * second copy.  But a copy that this session has is as good, and there.
  */
 static bool
 export_table(Export *export, GstoreLease *lease)
 {
 	int64 won;
 
+	memset(lease, 0, sizeof(*lease));
 	if (export->set->nchunks == 0)
 		return false;
 	if (export->may_change && !RecoveryInProgress() &&
 		(export->set->nchunks > 1 || export->set->chunks[0].hidden != NULL))
 	{
+		if (lease_again(export, InvalidDsaPointer,
+						content_of(export, 0, export->set->nchunks), lease))
+			return true;
 		gstore_seen_set_release(export->set);
 		(void) gstore_merge_table(export->table, UINT64_MAX, true, &won);
 		take_set(export);
 	}
+	if (export->set->nchunks == 0)
+		return false;
 	if (export->set->nchunks == 1)
 		return export_chunk(export, 0, lease);
-	memset(lease, 0, sizeof(*lease));
 	return export_copy(export, 0, export->set->nchunks, lease);
 }
 
@@ -270,6 +317,7 @@ fill_export(const Export *export, const GstoreLease *lease, Datum *values,
 {
 	GstoreDeviceSlot *slot = gstore_device_slot(lease->location.device);
 
+	GSTORE_FAULT_POINT("export-describe");
 	memset(nulls, false, EXPORT_COLUMNS * sizeof(bool));
 	values[0] = handle_datum(&lease->handle);
 	values[1] = Int32GetDatum(lease->location.device);

@@ -17,6 +17,7 @@
 #include "utils/timestamp.h"
 
 #include "guc.h"
+#include "request/devices.h"
 #include "share/lease.h"
 
 #define TRANCHE "gstore_fdw leases"
@@ -139,6 +140,17 @@ gstore_lease_release(const GstoreIpcHandle *handle)
 	return found;
 }
 
+void
+gstore_lease_release_slot(int slot)
+{
+	GstoreLease *lease = &leases->slots[slot];
+
+	LWLockAcquire(lock, LW_EXCLUSIVE);
+	if (lease->pid == MyProcPid && --lease->count == 0)
+		end_lease(lease);
+	LWLockRelease(lock);
+}
+
 /* ---- beginning ---- */
 
 static void
@@ -153,7 +165,7 @@ raise_limit(const char *whose, int limit, const char *setting)
 }
 
 void
-gstore_lease_take(const GstoreLease *wanted)
+gstore_lease_take(GstoreLease *wanted)
 {
 	static bool registered = false;
 	GstoreLease *free_slot = NULL;
@@ -174,6 +186,7 @@ gstore_lease_take(const GstoreLease *wanted)
 		LWLockRelease(lock);
 		raise_limit("All sessions", leases->nslots, "gstore_fdw.max_exports");
 	}
+	wanted->slot = (int) (free_slot - leases->slots);
 	*free_slot = *wanted;
 	free_slot->count = 1;
 	free_slot->since = GetCurrentTimestamp();
@@ -205,6 +218,15 @@ gstore_lease_again(Oid table, dsa_pointer chunk, uint64 content,
 			(DsaPointerIsValid(chunk) ? !lease->in_place || lease->chunk != chunk
 									  : lease->in_place || lease->content != content))
 			continue;
+
+		/* A device may have been lost, and the table not with it. */
+		if (!gstore_location_alive(lease->location.device,
+								   lease->location.epoch,
+								   lease->location.kind))
+		{
+			end_lease(lease);
+			continue;
+		}
 		is_found = true;
 		lease->count++;
 		*found = *lease;

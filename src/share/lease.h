@@ -31,6 +31,7 @@ typedef struct GstoreLease
 	uint64 rows;
 	uint8 format;	   /* GstoreFormat */
 	TimestampTz since; /* first export */
+	int slot;		   /* of the table of leases */
 	GstoreIpcHandle handle;
 } GstoreLease;
 
@@ -40,21 +41,25 @@ extern void gstore_lease_shmem_startup(void);
 extern void gstore_lease_init(void);
 
 /*
- * Lease a chunk: *lease says all but pid, count and since.  The chunk is pinned
+ * Lease a chunk: *lease says all but pid, count, since and slot, which is
+ * filled in.  The chunk is pinned
  * once more by the lease if it is the table's, and given to it if it is a copy
  * (kept private).  Again for the same chunk by the same session: counts.
  * Raises 53400 when there are too many, having changed nothing.
  */
-extern void gstore_lease_take(const GstoreLease *lease);
+extern void gstore_lease_take(GstoreLease *lease);
 
 /* This session's lease of a chunk, or of a copy of that content of a table,
- * counted once more; false if there is none. */
+ * counted once more; false if there is none whose memory is still there. */
 extern bool gstore_lease_again(Oid table, dsa_pointer chunk, uint64 content,
 							   GstoreLease *lease);
 
 /* Release once what this session exported by that handle; false if it has no
  * such lease. */
 extern bool gstore_lease_release(const GstoreIpcHandle *handle);
+
+/* The same for what this session leased, by its slot; does not raise. */
+extern void gstore_lease_release_slot(int slot);
 
 /* Any session's live lease by its handle. */
 extern bool gstore_lease_find(const GstoreIpcHandle *handle,
