@@ -237,19 +237,24 @@ gstore_lease_again(Oid table, dsa_pointer chunk, uint64 content,
 
 /* ---- looking ---- */
 
+/* Several sessions may lease a table's own chunk: one's own lease comes first,
+ * for it says what one may. */
 static bool
 find(const GstoreIpcHandle *handle, bool pin, GstoreLease *found)
 {
 	bool is_found = false;
 
 	LWLockAcquire(lock, LW_SHARED);
-	for (int i = 0; i < leases->nslots && !is_found; i++)
-		if (leases->slots[i].pid != 0 &&
-			memcmp(&leases->slots[i].handle, handle, sizeof(*handle)) == 0)
-		{
-			*found = leases->slots[i];
-			is_found = true;
-		}
+	for (int i = 0; i < leases->nslots; i++)
+	{
+		const GstoreLease *lease = &leases->slots[i];
+
+		if (lease->pid == 0 || (is_found && lease->pid != MyProcPid) ||
+			memcmp(&lease->handle, handle, sizeof(*handle)) != 0)
+			continue;
+		*found = *lease;
+		is_found = true;
+	}
 	if (is_found && pin)
 		gstore_chunk_pin_again(found->chunk);
 	LWLockRelease(lock);

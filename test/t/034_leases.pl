@@ -14,7 +14,7 @@ use Time::HiRes qw(time);
 
 my $seed = $ENV{GSTORE_SEED} // int(rand(1000000));
 note("GSTORE_SEED=$seed");
-my $node = new_node('leases', "autovacuum_naptime = 3600\ngstore_fdw.autocompact = off\n");
+my $node = new_node('leases', "autovacuum_naptime = 3600\ngstore_fdw.autocompact = off\ngstore_fdw.max_exports = 8\n");
 
 sql($node, q{CREATE FOREIGN TABLE t (k int, note text) SERVER gstore_fdw;
 	CREATE FOREIGN TABLE secret (a text) SERVER gstore_fdw});
@@ -128,6 +128,53 @@ nothing_left($node, $loaded, 'nothing is left of it');
 	cmp_ok($exports->(), '>', $had + 2, 'chunks that were never committed are leased');
 	is(sql($node, 'SELECT count(*) FROM t'), 10000, 'and in no table');
 	$session->quit;
+	nothing_left($node, $loaded, 'nothing is left');
+}
+
+# ---- headers that somebody wrote into ----
+#
+# A few bits of an image's first bytes, where its columns are described: what
+# describes and reads it says so, or finds other values.
+if (device() eq 'host')
+{
+	sql($node, q{CREATE TYPE pair AS (a int, b text);
+		CREATE FOREIGN TABLE arrow (k int, l int[], p pair, ps pair[], note text) SERVER gstore_fdw OPTIONS (format 'arrow');
+		CREATE FOREIGN TABLE pgstrom (k int, x float8, note text) SERVER gstore_fdw;
+		INSERT INTO arrow SELECT i, ARRAY[i, NULL], ROW(i, 'x'), ARRAY[ROW(1, 'p')]::pair[], 'row' FROM generate_series(1, 100) i;
+		INSERT INTO pgstrom SELECT i, i, 'row' FROM generate_series(1, 100) i});
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+	my $calm = $session->query('SET client_min_messages = warning; SELECT 1');
+
+	srand($seed);
+	foreach my $table ('arrow', 'pgstrom')
+	{
+		my ($path, $offset, $length) = $session->query(qq{SELECT 'F', path, "offset", h.length FROM gstore_export('$table') e, gstore_export_host_file(handle) h})
+		  =~ /^F\|(\S+)\|(\d+)\|(\d+)$/m;
+		my %answers;
+
+		open(my $file, '+<:raw', $path) or die "$path: $!";
+		foreach my $turn (1 .. 300)
+		{
+			my $at = $offset + int(rand($length < 3000 ? $length : 3000));
+			my ($was, $answer);
+
+			sysseek($file, $at, 0) && sysread($file, $was, 4) == 4 or die "read: $!";
+			my $flipped = $was ^ pack('L', $turn % 3 == 0 ? int(rand(1 << 32)) : 1 << int(rand(32)));
+			sysseek($file, $at, 0) && syswrite($file, $flipped) == 4 or die "write: $!";
+			$session->{stderr} = '';
+			$session->query(qq{\\set VERBOSITY verbose\nSELECT count(*) FROM (SELECT gstore_export('$table')) s; SELECT count(s::text) FROM $table s});
+			$answer = join ' ', sort map { /^psql:.*?ERROR:\s+(\w+)/ ? $1 : () } split /\n/, $session->{stderr};
+			$answers{$answer}++;
+			sysseek($file, $at, 0) && syswrite($file, $was) == 4 or die "restore: $!";
+		}
+		close $file;
+		note("$table: " . join ', ', map { "'$_' $answers{$_} times" } sort keys %answers);
+		is(join('|', grep { !/^((XX001|22021|22P02|22000|22001|54000|22023) ?)*$/ } keys %answers), '', "$table: wrong bits are wrong values or said to be");
+		cmp_ok(scalar(keys %answers), '>', 1, 'some are noticed');
+	}
+	is($session->query('SELECT count(*), sum(k) FROM arrow'), '100|5050', 'with its own bits the table is as before');
+	$session->quit;
+	sql($node, 'DROP FOREIGN TABLE arrow, pgstrom; DROP TYPE pair');
 	nothing_left($node, $loaded, 'nothing is left');
 }
 
@@ -252,6 +299,22 @@ foreach my $rows ($ENV{GSTORE_LONG} ? (10000, 6000000) : (10000, 300000))
 	median_again("$rows rows, released in between", '', q{gstore_release_ipchandle(gstore_export_ipchandle('t'))}, 1)
 	  unless device() eq 'cuda' && $rows == 10000;
 }
+
+# ---- too many ----
+sql($node, "CREATE FOREIGN TABLE many$_ (a int) SERVER gstore_fdw; INSERT INTO many$_ VALUES ($_)") foreach 1 .. 9;
+my $all = q{SELECT count(gstore_export_ipchandle(t::reggstore)) FROM unnest(ARRAY['many1', 'many2', 'many3', 'many4', 'many5', 'many6', 'many7', 'many8', 'many9']) t};
+like(error_of($node, $all), qr/53400: too many exported images.*All sessions may have 8\./s, 'as many as all sessions may have');
+{
+	my $session = $node->background_psql('postgres', on_error_stop => 0);
+
+	$session->query($all);
+	like(error_of($node, q{SELECT gstore_export_ipchandle('many1')}), qr/53400/, 'others have none left');
+	is(sql($node, q{SELECT ok, found, detail ~ 'max_exports' FROM gstore_diagnose() WHERE subject = 'exports'}), 'f|8 of 8|t', 'which gstore_diagnose() says');
+	is(sql($node, 'SELECT sum(a) FROM many9'), 9, 'and the tables are there');
+	$session->quit;
+}
+ok(wait_for('leases to end', sub { return $node->psql('postgres', q{SELECT gstore_export_ipchandle('many1')}) == 0; }), 'until they end');
+sql($node, join ';', map { "DROP FOREIGN TABLE many$_" } 1 .. 9);
 sql($node, 'TRUNCATE t, secret; SELECT lo_unlink(4711)');
 nothing_left($node, $before, 'nothing is left');
 unlike(slurp_file($node->logfile), qr/resource leak|PANIC|TRAP|terminated by signal|was lost/, 'no leak, no crash');
