@@ -1,12 +1,15 @@
 /*
  * helper.c
- *	  The keeper's helper thread.
+ *	  The keeper's helper threads.
  *
  * Allocating and freeing device memory, opening and closing what other processes
- * have, may wait until the device is idle; on a thread of its own that holds up no
- * copy.  The thread blocks all signals, so
- * that PostgreSQL's handlers run in the main thread only, and must never call
- * anything of PostgreSQL: no ereport, no palloc, no latch.
+ * have, may wait until the device is idle; on threads of their own that holds up
+ * no copy.  What gives memory back has another thread than what asks for it: a
+ * free waits for all that runs on its device, and a load need not.
+ *
+ * The threads block all signals, so that PostgreSQL's handlers run in the main
+ * thread only, and must never call anything of PostgreSQL: no ereport, no palloc,
+ * no latch.
  */
 #include "postgres.h"
 
@@ -24,15 +27,29 @@ typedef struct Queue
 	GstoreJob *last;
 } Queue;
 
+typedef struct Helper
+{
+	pthread_t thread;
+	bool running;
+	pthread_cond_t submitted;
+	Queue to_do;
+} Helper;
+
+enum
+{
+	TAKING,
+	GIVING,
+	HELPERS
+};
+
 /* queues and stopping under mutex */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t submitted = PTHREAD_COND_INITIALIZER;
-static Queue to_do;
+static Helper helpers[HELPERS] = {
+	{.submitted = PTHREAD_COND_INITIALIZER},
+	{.submitted = PTHREAD_COND_INITIALIZER}};
 static Queue done;
 static bool stopping;
 
-static pthread_t thread;
-static bool running = false;
 static const GstoreDeviceOps *device_ops;
 static int notify;
 
@@ -92,16 +109,17 @@ do_job(GstoreJob *job)
 static void *
 work(void *argument)
 {
+	Helper *self = argument;
 	uint64_t one = 1;
 
 	pthread_mutex_lock(&mutex);
 	while (!stopping)
 	{
-		GstoreJob *job = pop(&to_do);
+		GstoreJob *job = pop(&self->to_do);
 
 		if (job == NULL)
 		{
-			pthread_cond_wait(&submitted, &mutex);
+			pthread_cond_wait(&self->submitted, &mutex);
 			continue;
 		}
 		pthread_mutex_unlock(&mutex);
@@ -114,7 +132,7 @@ work(void *argument)
 			continue;
 	}
 	pthread_mutex_unlock(&mutex);
-	return argument;
+	return NULL;
 }
 
 bool
@@ -122,7 +140,7 @@ gstore_helper_start(const GstoreDeviceOps *ops, int notify_fd)
 {
 	sigset_t all;
 	sigset_t before;
-	int result;
+	int result = 0;
 
 	device_ops = ops;
 	notify = notify_fd;
@@ -130,11 +148,14 @@ gstore_helper_start(const GstoreDeviceOps *ops, int notify_fd)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
-	result = pthread_create(&thread, NULL, work, NULL);
+	for (int i = 0; i < HELPERS && result == 0; i++)
+	{
+		result = pthread_create(&helpers[i].thread, NULL, work, &helpers[i]);
+		helpers[i].running = result == 0;
+	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	running = result == 0;
 	errno = result;
-	return running;
+	return result == 0;
 }
 
 bool
@@ -142,11 +163,10 @@ gstore_helper_stop(int timeout_ms)
 {
 	struct timespec until;
 
-	if (!running)
-		return true;
 	pthread_mutex_lock(&mutex);
 	stopping = true;
-	pthread_cond_signal(&submitted);
+	for (int i = 0; i < HELPERS; i++)
+		pthread_cond_signal(&helpers[i].submitted);
 	pthread_mutex_unlock(&mutex);
 
 	clock_gettime(CLOCK_REALTIME, &until);
@@ -157,18 +177,26 @@ gstore_helper_stop(int timeout_ms)
 		until.tv_sec++;
 		until.tv_nsec -= 1000000000L;
 	}
-	if (pthread_timedjoin_np(thread, NULL, &until) != 0)
-		return false;
-	running = false;
+	for (int i = 0; i < HELPERS; i++)
+	{
+		if (!helpers[i].running)
+			continue;
+		if (pthread_timedjoin_np(helpers[i].thread, NULL, &until) != 0)
+			return false;
+		helpers[i].running = false;
+	}
 	return true;
 }
 
 void
 gstore_helper_submit(GstoreJob *job)
 {
+	bool gives = job->kind == GSTORE_JOB_FREE || job->kind == GSTORE_JOB_CLOSE;
+	Helper *helper = &helpers[gives ? GIVING : TAKING];
+
 	pthread_mutex_lock(&mutex);
-	push(&to_do, job);
-	pthread_cond_signal(&submitted);
+	push(&helper->to_do, job);
+	pthread_cond_signal(&helper->submitted);
 	pthread_mutex_unlock(&mutex);
 }
 

@@ -1,9 +1,10 @@
 /*
  * helper.h
- *	  The keeper's helper thread: device calls that may block.
+ *	  The keeper's helper threads: device calls that may block.
  *
- * Jobs are done in the order they were handed over.  The thread touches
- * nothing of PostgreSQL.
+ * Frees and closes are done in the order they were handed over, and so are
+ * allocations and opens; nothing is known of the order between the two.  The
+ * threads touch nothing of PostgreSQL.
  */
 #ifndef GSTORE_HELPER_H
 #define GSTORE_HELPER_H
@@ -18,7 +19,7 @@ typedef enum GstoreJobKind
 	GSTORE_JOB_CLOSE
 } GstoreJobKind;
 
-/* Owned by the thread from submit until finished returns it. */
+/* Owned by a thread from submit until finished returns it. */
 typedef struct GstoreJob
 {
 	struct GstoreJob *next;
@@ -34,14 +35,14 @@ typedef struct GstoreJob
 } GstoreJob;
 
 /* notify_fd: eventfd that is written to when a job is finished.  False, with
- * errno, when there can be no thread. */
+ * errno, when there can be no threads. */
 extern bool gstore_helper_start(const GstoreDeviceOps *ops, int notify_fd);
-/* End the thread after the job it is at; false when that takes longer than
- * timeout_ms: then it still runs, and the device must not be closed. */
+/* End the threads after the jobs they are at; false when that takes longer than
+ * timeout_ms: then one still runs, and the device must not be closed. */
 extern bool gstore_helper_stop(int timeout_ms);
 
 extern void gstore_helper_submit(GstoreJob *job);
-/* A finished job, in order; NULL if there is none. */
+/* A finished job; NULL if there is none. */
 extern GstoreJob *gstore_helper_finished(void);
 
 #endif

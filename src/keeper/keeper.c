@@ -8,7 +8,7 @@
  *
  * The loop waits for its latch (requests, signals), for the postmaster's death
  * and for an eventfd, to which the device writes when copies are done and the
- * helper thread when a job is.  All signals are blocked while devices are
+ * helper threads when a job is.  All signals are blocked while devices are
  * called, so that threads which a driver makes inherit that.
  *
  * Must never exit with code 0, after which it would not be started again, nor
@@ -97,7 +97,7 @@ take_leave(int code, Datum argument)
 }
 
 /*
- * Close the device.  If the helper thread sticks in the driver, closing it
+ * Close the device.  If a helper thread sticks in the driver, closing it
  * under the thread, or running the driver's exit handlers, could crash: a
  * crash here would take the server down, leaving this way does not.
  */

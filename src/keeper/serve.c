@@ -4,7 +4,8 @@
  *
  * Every request has a task, which goes through these states:
  *
- *	 UPLOAD		(HOLDING) -> ALLOCATING -> (WAITING) -> COPYING, and where the
+ *	 UPLOAD		(HOLDING) -> ALLOCATING (-> STARVED -> ALLOCATING)
+ *				-> (WAITING) -> COPYING, and where the
  *				copy failed or nobody wants it any more -> FREEING
  *	 WRITE		(WAITING) -> COPYING
  *	 FETCH		(WAITING) -> COPYING
@@ -14,11 +15,12 @@
  *	 CLOSE		(HOLDING) -> CLOSING
  *	 BARRIER	HOLDING
  *
- * ALLOCATING, FREEING, OPENING, CLOSING: the helper thread is at it.  WAITING: for a stream.
+ * ALLOCATING, FREEING, OPENING, CLOSING: a helper thread is at it.  STARVED: the
+ * device had no memory, and waits for frees under way.  WAITING: for a stream.
  * COPYING: on a stream of its own, which says when it is done.  HOLDING: for
  * other tasks or frees to be done.
  *
- * Frees come first: what waits to be freed is handed to the helper thread, and
+ * Frees come first: what waits to be freed is handed to a helper thread, and
  * taken off the books, before an allocation is, so memory that a DROP freed is
  * there for the next upload.
  *
@@ -49,6 +51,7 @@
 typedef enum TaskState
 {
 	TASK_ALLOCATING,
+	TASK_STARVED,
 	TASK_WAITING,
 	TASK_COPYING,
 	TASK_FREEING,
@@ -65,7 +68,8 @@ typedef struct Task
 	GstoreStream *stream;	 /* while COPYING */
 	GstoreDeviceError error; /* the first that happened */
 	uint64 frees_before;	 /* BARRIER: frees to wait for; UINT64_MAX: not
-								 * yet known.  ALLOCATING: frees issued */
+								 * yet known.  STARVED: likewise.
+								 * ALLOCATING: frees done when it began */
 	GstoreJob job;
 } Task;
 
@@ -123,7 +127,7 @@ is_present(const GstoreLocation *location)
 
 /* ---- frees ---- */
 
-/* Hand it to the helper. */
+/* Hand it to a helper. */
 static void
 submit_free(GstoreJob *job, GstoreLocation *location)
 {
@@ -147,7 +151,7 @@ free_allocation(Task *task)
 	submit_free(&task->job, location);
 }
 
-/* Hand what waits to be freed, and is off the books, to the helper; false when
+/* Hand what waits to be freed, and is off the books, to a helper; false when
  * more waits than it may have at once. */
 static bool
 free_the_dead(void)
@@ -179,7 +183,7 @@ free_the_dead(void)
 
 /* ---- the end of a task ---- */
 
-/* Have the helper close what an open opened. */
+/* Have a helper close what an open opened. */
 static void
 submit_close(Task *task)
 {
@@ -361,7 +365,7 @@ static void
 submit_alloc(Task *task)
 {
 	task->state = TASK_ALLOCATING;
-	task->frees_before = frees_issued;
+	task->frees_before = frees_done;
 	task->job.kind = GSTORE_JOB_ALLOC;
 	task->job.device = task->request->device;
 	task->job.bytes = task->request->wanted;
@@ -555,15 +559,16 @@ allocated(Task *task)
 	GstoreJob *job = &task->job;
 	GstoreDeviceSlot *slot = &devices->slots[request->device];
 
-	/* What is off the books may not have been freed: then the helper does that
-	 * first. */
+	/* What is off the books may not have been freed yet: then it waits for all
+	 * that is under way.  No frees, no other attempt. */
 	if (!job->good && job->error.kind == GSTORE_DEVICE_OUT_OF_MEMORY &&
 		!request->abandoned)
 	{
 		(void) free_the_dead();
 		if (frees_issued > task->frees_before)
 		{
-			submit_alloc(task);
+			task->state = TASK_STARVED;
+			task->frees_before = frees_issued;
 			return;
 		}
 	}
@@ -670,6 +675,12 @@ go_on(void)
 
 		switch (task->state)
 		{
+			case TASK_STARVED:
+				if (task->request->abandoned)
+					allocated(task);
+				else if (frees_done >= task->frees_before)
+					submit_alloc(task);
+				break;
 			case TASK_WAITING:
 				begin_copy(task);
 				break;

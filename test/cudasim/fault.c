@@ -22,6 +22,7 @@ static const char *const names[SIM_FAULTS] = {
 	[SIM_FAULT_FREE_FAIL] = "free_fail",
 	[SIM_FAULT_COPY_FAIL] = "copy_fail",
 	[SIM_FAULT_COPY_LOST] = "copy_lost",
+	[SIM_FAULT_HOLD_COPY] = "hold_copy",
 	[SIM_FAULT_EXPORT_REFUSE] = "export_refuse",
 	[SIM_FAULT_OPEN_REFUSE] = "open_refuse",
 	[SIM_FAULT_KERNEL_LOST] = "kernel_lost",
@@ -30,6 +31,7 @@ static const char *const names[SIM_FAULTS] = {
 };
 
 static int values[SIM_FAULTS];
+static uint64_t generation = 1;
 
 /* Every call can fail. */
 typedef struct CallFault
@@ -91,6 +93,7 @@ parse(char *text)
 {
 	char *rest = NULL;
 
+	generation++;
 	memset(values, 0, sizeof(values));
 	for (size_t i = 0; i < lengthof(calls); i++)
 		calls[i].result = 0;
@@ -148,6 +151,12 @@ int
 sim_fault_value(SimFault fault)
 {
 	return values[fault];
+}
+
+uint64_t
+sim_fault_generation(void)
+{
+	return generation;
 }
 
 bool

@@ -152,6 +152,11 @@ cuMemFree_v2(CUdeviceptr address)
 									"nothing was allocated at %llx", address));
 	if (sim_fault_strikes(SIM_FAULT_FREE_FAIL))
 		return sim_leave(CUDA_ERROR_INVALID_VALUE);
+	/* The driver would wait, and whoever frees with it. */
+	if (device->lost == CUDA_SUCCESS &&
+		sim_is_worked_on(memory->mapping, memory->bytes))
+		return sim_leave(sim_misuse(CUDA_ERROR_INVALID_VALUE, "cuMemFree",
+									"%llx is still being copied", address));
 
 	/* As the driver does: nobody can use it any more, and what is under way
 	 * comes to its end. */

@@ -80,6 +80,7 @@ typedef enum SimFault
 	SIM_FAULT_FREE_FAIL,	 /* the nth free is refused */
 	SIM_FAULT_COPY_FAIL,	 /* the nth copy is refused */
 	SIM_FAULT_COPY_LOST,	 /* the nth copy, under way, loses the device */
+	SIM_FAULT_HOLD_COPY,	 /* the nth copy waits until the settings change */
 	SIM_FAULT_EXPORT_REFUSE, /* exporting returns this code */
 	SIM_FAULT_OPEN_REFUSE,	 /* opening a handle returns this code */
 	SIM_FAULT_KERNEL_LOST,	 /* the nth kernel, under way, loses the device */
@@ -92,6 +93,8 @@ typedef enum SimFault
 extern void sim_fault_refresh(void);
 /* The number set, or 0. */
 extern int sim_fault_value(SimFault fault);
+/* Grows whenever the settings are read again. */
+extern uint64_t sim_fault_generation(void);
 /* Count down; true when this is the nth time. */
 extern bool sim_fault_strikes(SimFault fault);
 /* What this call of the driver is to fail with; CUDA_SUCCESS: it is not. */
@@ -139,6 +142,8 @@ extern void sim_lanes_forget(void);
 extern CUresult sim_enqueue_kernel(CUstream stream, const SimDevice *device,
 								   const SimLaunch *launch);
 
+/* Is a copy or fill queued that works on memory of this mapping? */
+extern bool sim_is_worked_on(const char *mapping, uint64_t bytes);
 /* Wait until all that was queued on the device before is done. */
 extern void sim_drain(SimDevice *device);
 /* The device is lost: forget what is queued. */

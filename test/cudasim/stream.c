@@ -4,6 +4,7 @@
  *	  later, and nothing is known of the order between two.
  */
 #define _GNU_SOURCE
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -29,7 +30,9 @@ typedef struct Operation
 	const char *from;
 	size_t bytes;
 	unsigned char value;
-	bool loses; /* the device, instead of copying */
+	bool loses;		  /* the device, instead of copying */
+	uint64_t held;	  /* as long as the settings are these; 0: it is not */
+	const char *host; /* of to and from the one in host memory; NULL: neither */
 	CUhostFn function;
 	void *argument;
 	SimLaunch launch;
@@ -87,6 +90,23 @@ do_operation(const Operation *operation, int delay)
 	return operation->loses ? CUDA_ERROR_LAUNCH_FAILED : CUDA_SUCCESS;
 }
 
+/* Keep an operation under way for as long as a test wants it to be. */
+static void
+hold(const SimStream *stream, const Operation *operation)
+{
+	static const struct timespec moment = {0, 1000000};
+
+	fprintf(stderr, "cudasim: a copy of %zu bytes is held\n", operation->bytes);
+	while (operation->held == sim_fault_generation() &&
+		   stream->device->lost == CUDA_SUCCESS)
+	{
+		pthread_mutex_unlock(&sim_mutex);
+		nanosleep(&moment, NULL);
+		pthread_mutex_lock(&sim_mutex);
+		sim_fault_refresh();
+	}
+}
+
 static void *
 work(void *argument)
 {
@@ -109,6 +129,8 @@ work(void *argument)
 		if (stream->device->lost == CUDA_SUCCESS)
 		{
 			stream->working = true;
+			if (operation->held != 0)
+				hold(stream, operation);
 			delay = sim_fault_value(SIM_FAULT_DELAY);
 			pthread_mutex_unlock(&sim_mutex);
 			result = do_operation(operation, delay);
@@ -235,6 +257,55 @@ cuStreamQuery(CUstream stream)
 
 /* ---- queueing ---- */
 
+static bool
+overlap(const char *a, size_t a_bytes, const char *b, size_t b_bytes)
+{
+	return a != NULL && b != NULL && a < b + b_bytes && b < a + a_bytes;
+}
+
+static bool
+is_transfer(const Operation *operation)
+{
+	return operation->kind == COPY || operation->kind == FILL;
+}
+
+/*
+ * What is queued on different streams may be done in any order: are the two
+ * about the same bytes, and so the result left to chance?  Page-locked host
+ * memory is a window that somebody owns: there even reading twice is.
+ */
+static bool
+collide(const Operation *a, const Operation *b)
+{
+	return overlap(a->host, a->bytes, b->host, b->bytes) ||
+		   overlap(a->to, a->bytes, b->to, b->bytes) ||
+		   overlap(a->to, a->bytes, b->from, b->bytes) ||
+		   overlap(a->from, a->bytes, b->to, b->bytes);
+}
+
+static bool
+collides_with_others(const SimStream *stream, const Operation *wanted)
+{
+	for (int i = 0; i < MAX_STREAMS; i++)
+	{
+		if (streams[i] == NULL || streams[i] == stream)
+			continue;
+		for (Operation *other = streams[i]->first; other != NULL;
+			 other = other->next)
+			if (is_transfer(other) && collide(wanted, other))
+				return true;
+	}
+	return false;
+}
+
+bool
+sim_is_worked_on(const char *mapping, uint64_t bytes)
+{
+	const Operation all = {.kind = FILL, .to = (char *) mapping, .bytes = bytes};
+
+	return collides_with_others(NULL, &all);
+}
+
 static CUresult
 enqueue(SimStream *stream, const SimDevice *device, const char *call,
 		const Operation *wanted)
@@ -244,6 +315,11 @@ enqueue(SimStream *stream, const SimDevice *device, const char *call,
 	if (slot_of(stream, device) < 0)
 		return sim_misuse(CUDA_ERROR_INVALID_HANDLE, call,
 						  "not a stream of this context");
+	if (is_transfer(wanted) && stream->device->lost == CUDA_SUCCESS &&
+		collides_with_others(stream, wanted))
+		return sim_misuse(CUDA_ERROR_INVALID_VALUE, call,
+						  "%zu bytes are being copied on another stream",
+						  wanted->bytes);
 	operation = malloc(sizeof(*operation));
 	if (operation == NULL)
 		return CUDA_ERROR_OUT_OF_MEMORY;
@@ -286,14 +362,16 @@ check_host(const char *call, const void *base, size_t bytes)
 /* Queue a copy, and on the way what goes wrong with it; ends the call. */
 static CUresult
 copy(CUstream stream, const SimDevice *device, const char *call, char *to,
-	 const char *from, size_t bytes)
+	 const char *from, const char *host, size_t bytes)
 {
-	Operation operation = {.kind = COPY, .to = to, .from = from, .bytes = bytes};
+	Operation operation = {.kind = COPY, .to = to, .from = from, .host = host, .bytes = bytes};
 
 	if (to == NULL || from == NULL ||
 		sim_fault_strikes(SIM_FAULT_COPY_FAIL))
 		return sim_leave(CUDA_ERROR_INVALID_VALUE);
 	operation.loses = sim_fault_strikes(SIM_FAULT_COPY_LOST);
+	if (sim_fault_strikes(SIM_FAULT_HOLD_COPY))
+		operation.held = sim_fault_generation();
 	return sim_leave(enqueue(stream, device, call, &operation));
 }
 
@@ -308,7 +386,7 @@ cuMemcpyHtoDAsync_v2(CUdeviceptr to, const void *from, size_t bytes,
 	if (result != CUDA_SUCCESS)
 		return result;
 	return copy(stream, device, call, locate(device, call, to, bytes),
-				check_host(call, from, bytes) ? from : NULL, bytes);
+				check_host(call, from, bytes) ? from : NULL, from, bytes);
 }
 
 CUresult
@@ -323,7 +401,7 @@ cuMemcpyDtoHAsync_v2(void *to, CUdeviceptr from, size_t bytes,
 		return result;
 	return copy(stream, device, call,
 				check_host(call, to, bytes) ? to : NULL,
-				locate(device, call, from, bytes), bytes);
+				locate(device, call, from, bytes), to, bytes);
 }
 
 CUresult
@@ -337,7 +415,7 @@ cuMemcpyDtoDAsync_v2(CUdeviceptr to, CUdeviceptr from, size_t bytes,
 	if (result != CUDA_SUCCESS)
 		return result;
 	return copy(stream, device, call, locate(device, call, to, bytes),
-				locate(device, call, from, bytes), bytes);
+				locate(device, call, from, bytes), NULL, bytes);
 }
 
 CUresult

@@ -342,21 +342,25 @@ streams_are_independent(void)
 	GstoreStream *slow;
 	GstoreStream *quick;
 	GstoreDeviceAddress memory;
+	GstoreDeviceAddress unused;
 	bool done;
 
 	open_all();
 	slow = new_stream(0);
 	quick = new_stream(0);
 	memory = new_memory(0, MIB);
+	unused = new_memory(0, MIB);
 	for (int i = 0; i < 200; i++)
 		EXPECT(cuda->fill(slow, memory, 1, MIB, &error));
 	EXPECT(cuda->fill(quick, memory + MIB, 2, 10, &error));
 	EXPECT(finish(quick));
 	EXPECT(cuda->stream_query(slow, &done, &error) && !done);
 
-	/* A free waits for what uses the memory. */
-	EXPECT(cuda->free(0, memory, &error));
+	/* A free waits for all that runs; what is still used is not to be freed. */
+	EXPECT(!cuda->free(0, memory, &error));
+	EXPECT(cuda->free(0, unused, &error));
 	EXPECT(cuda->stream_query(slow, &done, &error) && done);
+	EXPECT(cuda->free(0, memory, &error));
 	cuda->stream_destroy(slow);
 	cuda->stream_destroy(quick);
 	cuda->close();
