@@ -16,7 +16,10 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
@@ -272,38 +275,162 @@ describe_column(Oid relid, Description *description,
 	description->options = NULL;
 }
 
+/* ---- targets ---- */
+
+/*
+ * A target is one piece of memory: the struct, the fingerprints, the schema,
+ * the name.  What was found out of a table is remembered, for that takes some
+ * look-ups for each column, and given out as copies, which nobody has to guard
+ * against what is forgotten.
+ */
+typedef struct Remembered
+{
+	Oid relid;
+	Size size;
+	GstoreTarget *target; /* in CacheMemoryContext */
+} Remembered;
+
+static HTAB *remembered = NULL;
+
+static GstoreTarget *
+copy_target(const GstoreTarget *target, Size size)
+{
+	GstoreTarget *copy = palloc(size);
+	const char *from = (const char *) target;
+	char *to = (char *) copy;
+
+	memcpy(copy, target, size);
+	copy->relname = to + (target->relname - from);
+	copy->schema = (GstoreSchema *) (to + ((const char *) target->schema - from));
+	copy->fingerprints = (uint64 *) (to + ((const char *) target->fingerprints - from));
+	return copy;
+}
+
+/* The table, or InvalidOid: any of them, has changed. */
+static void
+forget(Datum argument, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	Remembered *entry;
+
+	(void) argument;
+	if (OidIsValid(relid))
+	{
+		entry = hash_search(remembered, &relid, HASH_FIND, NULL);
+		if (entry == NULL)
+			return;
+		pfree(entry->target);
+		hash_search(remembered, &relid, HASH_REMOVE, NULL);
+		return;
+	}
+	hash_seq_init(&status, remembered);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		pfree(entry->target);
+		hash_search(remembered, &entry->relid, HASH_REMOVE, NULL);
+	}
+}
+
+static void
+remember(const GstoreTarget *target, Size size)
+{
+	MemoryContext old = MemoryContextSwitchTo(CacheMemoryContext);
+	GstoreTarget *copy = copy_target(target, size);
+	Remembered *entry;
+
+	MemoryContextSwitchTo(old);
+	entry = hash_search(remembered, &target->relid, HASH_ENTER, NULL);
+	entry->size = size;
+	entry->target = copy;
+}
+
+static const Remembered *
+recall(Oid relid)
+{
+	if (remembered == NULL)
+	{
+		HASHCTL control = {.keysize = sizeof(Oid),
+						   .entrysize = sizeof(Remembered)};
+
+		remembered = hash_create("gstore_fdw targets", 64, &control,
+								 HASH_ELEM | HASH_BLOBS);
+		CacheRegisterRelcacheCallback(forget, (Datum) 0);
+	}
+	return hash_search(remembered, &relid, HASH_FIND, NULL);
+}
+
+/* Can the type not be altered without the table?  Its changes would not be told
+ * to us. */
+static bool
+is_constant(Oid type)
+{
+	Oid element;
+
+	if (get_typtype(type) != TYPTYPE_BASE)
+		return false;
+	element = get_element_type(type);
+	return !OidIsValid(element) || get_typtype(element) == TYPTYPE_BASE;
+}
+
 GstoreTarget *
 gstore_target(Relation relation)
 {
 	Oid relid = RelationGetRelid(relation);
+	const Remembered *known = recall(relid);
 	TupleDesc desc = RelationGetDescr(relation);
-	GstoreTableOptions options = gstore_table_options(relid);
-	GstoreTarget *target = palloc(sizeof(GstoreTarget));
-	Description description = {palloc0(gstore_schema_bytes(desc->natts)),
-							   &options, NULL};
-	GstoreSchema *schema = description.schema;
-	uint64 *fingerprints = palloc0(Max(desc->natts, 1) * sizeof(uint64));
+	GstoreTableOptions options;
+	Description description;
+	bool constant = true;
+	GstoreTarget target = {.relid = relid,
+						   .relname = RelationGetRelationName(relation)};
+	uint64 *fingerprints;
+	GstoreTarget *result;
+	Size at_schema = MAXALIGN(sizeof(GstoreTarget)) +
+					 MAXALIGN(Max(desc->natts, 1) * sizeof(uint64));
+	Size at_name;
+	Size size;
 
-	schema->table_oid = relid;
-	schema->row_type = relation->rd_rel->reltype;
-	schema->ncols = schema->nfields = desc->natts;
+	if (known != NULL)
+		return copy_target(known->target, known->size);
+
+	options = gstore_table_options(relid);
+	description.table = &options;
+	description.options = NULL;
+	description.schema = palloc0(gstore_schema_bytes(desc->natts));
+	description.schema->table_oid = relid;
+	description.schema->row_type = relation->rd_rel->reltype;
+	description.schema->ncols = description.schema->nfields = desc->natts;
+	fingerprints = palloc0(Max(desc->natts, 1) * sizeof(uint64));
 	for (int i = 0; i < desc->natts; i++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(desc, i);
 
 		describe_column(relid, &description, attribute);
-		if (!attribute->attisdropped)
-			fingerprints[i] = type_fingerprint(attribute->atttypid,
-											   attribute->atttypmod);
+		if (attribute->attisdropped)
+			continue;
+		fingerprints[i] = type_fingerprint(attribute->atttypid,
+										   attribute->atttypmod);
+		constant = constant && is_constant(attribute->atttypid);
 	}
+	target.pinning = options.pinning;
+	target.codec = gstore_codec(options.format);
+	target.schema = description.schema;
+	target.fingerprints = fingerprints;
 
-	target->relid = relid;
-	target->relname = pstrdup(RelationGetRelationName(relation));
-	target->pinning = options.pinning;
-	target->codec = gstore_codec(options.format);
-	target->schema = description.schema;
-	target->fingerprints = fingerprints;
-	return target;
+	at_name = at_schema + MAXALIGN(gstore_schema_bytes(target.schema->nfields));
+	size = at_name + strlen(target.relname) + 1;
+	result = palloc0(size);
+	*result = target;
+	result->fingerprints = memcpy((char *) result + MAXALIGN(sizeof(GstoreTarget)),
+								  fingerprints, desc->natts * sizeof(uint64));
+	result->schema = memcpy((char *) result + at_schema, target.schema,
+							gstore_schema_bytes(target.schema->nfields));
+	result->relname = strcpy((char *) result + at_name, target.relname);
+	pfree(description.schema);
+	pfree(fingerprints);
+	if (constant)
+		remember(result, size);
+	return result;
 }
 
 Datum

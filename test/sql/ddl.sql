@@ -180,3 +180,23 @@ SELECT count(*) FROM h RIGHT JOIN t USING (k);
 ROLLBACK;
 DROP FOREIGN TABLE t;
 DROP TABLE h;
+
+-- what a session has found out of a table, it finds out anew once that changed
+CREATE FOREIGN TABLE known (note text) SERVER gstore_fdw;
+PREPARE fill AS INSERT INTO known SELECT repeat(chr(64 + i), 1000) FROM generate_series(1, 10) i;
+EXECUTE fill;
+ALTER FOREIGN TABLE known ALTER note OPTIONS (ADD compression 'pglz');
+EXECUTE fill;
+BEGIN;
+ALTER FOREIGN TABLE known ALTER note OPTIONS (DROP compression);
+ALTER FOREIGN TABLE known OPTIONS (ADD format 'arrow');
+EXECUTE fill;
+ROLLBACK;
+EXECUTE fill;
+ALTER FOREIGN TABLE known ALTER note OPTIONS (DROP compression);
+ALTER FOREIGN TABLE known OPTIONS (ADD format 'arrow');
+EXECUTE fill;
+SELECT format, rawsize > 5000 AS large, nitems FROM pgstrom.gstore_fdw_chunk_info
+	WHERE table_oid = 'known'::regclass ORDER BY format DESC, large DESC;
+SELECT count(*), count(DISTINCT note), sum(length(note)) FROM known;
+DROP FOREIGN TABLE known;
