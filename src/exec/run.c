@@ -9,6 +9,7 @@
 
 #include <sched.h>
 
+#include "access/parallel.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -20,6 +21,9 @@ gstore_exec_threads(void)
 {
 	cpu_set_t set;
 
+	/* The leader has its threads, and other workers are about. */
+	if (IsParallelWorker())
+		return 1;
 	if (gstore_guc_host_threads > 0)
 		return gstore_guc_host_threads;
 	if (sched_getaffinity(0, sizeof(set), &set) != 0)

@@ -119,9 +119,23 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
 							NIL, pushed, outer_plan);
 }
 
+/*
+ * A parallel worker can read a table as anyone can: what is seen follows from
+ * stamps and the snapshot alone, and rows that the leader has staged become
+ * chunks before it launches workers (gstore_scan_begin).  A scan is never shared
+ * among workers, for its conditions run on several threads anyway; but different
+ * partitions, and the other side of a join, may be read at the same time.
+ */
+static bool
+is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return true;
+}
+
 void
 gstore_plan_callbacks(FdwRoutine *routine)
 {
+	routine->IsForeignScanParallelSafe = is_parallel_safe;
 	routine->GetForeignRelSize = get_rel_size;
 	routine->GetForeignPaths = get_paths;
 	routine->GetForeignPlan = get_plan;

@@ -101,6 +101,10 @@ gstore_scan_begin(ForeignScanState *node, int eflags)
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 
+	/* Workers do not see what this process has staged, and nothing can be
+	 * written once they run. */
+	if (plan->scan.plan.parallel_safe && !IsInParallelMode())
+		gstore_pending_flush(RelationGetRelid(state->relation));
 	state->target = gstore_target(state->relation);
 	state->snapshot = node->ss.ps.state->es_snapshot;
 	state->is_target = gstore_statement_target(node->ss.ps.state,

@@ -163,7 +163,7 @@ SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
 SELECT n_distinct, null_frac FROM pg_stats WHERE tablename = 't';
 DROP FOREIGN TABLE t;
 
-\echo -- parallel plans: never in a worker, never wrong
+\echo -- parallel plans: never wrong
 CREATE FOREIGN TABLE t (k int, w text) SERVER gstore_fdw;
 INSERT INTO t SELECT i, i FROM generate_series(1, 10000) i;
 CREATE TABLE h AS SELECT * FROM t;
