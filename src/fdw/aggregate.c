@@ -14,10 +14,12 @@
 #include "utils/memutils.h"
 
 #include "exec/exec.h"
+#include "fdw/extremes.h"
 #include "fdw/plan.h"
 #include "fdw/pushdown.h"
 #include "fdw/scan.h"
 #include "fdw/upper.h"
+#include "guc.h"
 
 typedef struct AggregateState
 {
@@ -118,11 +120,26 @@ count_rows(AggregateState *state)
 	}
 }
 
+/* Of a whole table, min and max need a few blocks; NULL: all blocks are needed. */
+static GstoreExtremes *
+find_extremes(const AggregateState *state)
+{
+	ForeignScan *plan = (ForeignScan *) state->scan->ss.ps.plan;
+	Snapshot snapshot;
+
+	if (!gstore_guc_enable_pruning || state->nkeys > 0 ||
+		plan->fdw_recheck_quals != NIL)
+		return NULL;
+	return gstore_extremes_make(state->exprs,
+								gstore_scan_set(state->scan, &snapshot));
+}
+
 /* Let the engine have all rows, or as many as it takes until it fails. */
 static GstoreEngineStatus
 run_program(AggregateState *state, const GstoreProgram *program)
 {
 	GstoreScanInput input;
+	GstoreExtremes *extremes;
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 	instr_time start;
 	instr_time end;
@@ -130,6 +147,9 @@ run_program(AggregateState *state, const GstoreProgram *program)
 	state->threads = gstore_exec_threads();
 	state->engine = gstore_exec_engine(program, get_hash_memory_limit());
 	gstore_scan_open(state->scan, program, &input);
+	extremes = find_extremes(state);
+	if (extremes != NULL)
+		gstore_scan_prune(state->scan, gstore_extremes_want, extremes);
 	while (status == GSTORE_ENGINE_OK && gstore_scan_next(&input))
 	{
 		CHECK_FOR_INTERRUPTS();
@@ -139,6 +159,8 @@ run_program(AggregateState *state, const GstoreProgram *program)
 		INSTR_TIME_ACCUM_DIFF(state->use.time, end, start);
 		state->use.bytes += input.bytes;
 	}
+	if (extremes != NULL)
+		gstore_scan_prune(state->scan, NULL, NULL);
 	INSTR_TIME_SET_CURRENT(start);
 	if (status == GSTORE_ENGINE_OK)
 		status = gstore_engine_finish(state->engine);

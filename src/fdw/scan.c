@@ -542,6 +542,13 @@ gstore_scan_open(ForeignScanState *node, const GstoreProgram *program,
 							 sizeof(GstoreColumnView));
 }
 
+void
+gstore_scan_prune(ForeignScanState *node, GstoreBlockTest test, void *state)
+{
+	gstore_windows_prune(((GstoreScanState *) node->fdw_state)->windows, test,
+						 state);
+}
+
 bool
 gstore_scan_next(GstoreScanInput *input)
 {

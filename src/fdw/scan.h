@@ -38,6 +38,10 @@ typedef struct GstoreScanInput
 extern void gstore_scan_open(ForeignScanState *scan,
 							 const GstoreProgram *program,
 							 GstoreScanInput *input);
+/* Leave out blocks by a test, NULL: none; of a scan without conditions that was
+ * opened. */
+extern void gstore_scan_prune(ForeignScanState *scan, GstoreBlockTest test,
+							  void *state);
 /* The next window; false at the end. */
 extern bool gstore_scan_next(GstoreScanInput *input);
 /* How many rows the scan sees, with no condition on them. */

@@ -124,6 +124,52 @@ SET gstore_fdw.enable_pruning = off;
 SELECT * FROM blocks_pruned('SELECT * FROM p WHERE k = 70000');
 RESET gstore_fdw.enable_pruning;
 
+-- min and max of a whole column read the blocks that may hold them: all there
+-- is where a column has few values, and one where it has many.
+CREATE FUNCTION extremes(relation regclass)
+RETURNS TABLE (columns text, same boolean, blocks int, pruned int) LANGUAGE plpgsql AS $$
+DECLARE
+	answer text;
+	expected text;
+BEGIN
+	FOREACH columns IN ARRAY '{k,i4,i2,i8,f8,f4,n,huge,d,ts,tz,t,half,"k,half","f8,n,d"}'::text[] LOOP
+		SELECT string_agg(format('min(%1$I), max(%1$I)', c), ', ') INTO answer
+		FROM string_to_table(columns, ',') c;
+		expected := format('SELECT (%s)::text FROM src WHERE %s', 'ROW(' || answer || ')',
+						   CASE WHEN relation = 'a'::regclass THEN 'k <= 200000' ELSE 'true' END);
+		answer := format('SELECT (%s)::text FROM %s', 'ROW(' || answer || ')', relation);
+		SELECT * FROM blocks_pruned(answer) INTO blocks, pruned;
+		EXECUTE answer INTO answer;
+		EXECUTE expected INTO expected;
+		same := answer = expected;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+SELECT * FROM extremes('p');
+SELECT * FROM extremes('a') WHERE NOT same OR pruned = 0;
+SELECT * FROM blocks_pruned('SELECT min(k + 1) FROM p');
+SELECT * FROM blocks_pruned('SELECT min(k), count(*) FROM p');
+SELECT * FROM blocks_pruned('SELECT min(k) FILTER (WHERE b) FROM p');
+SET gstore_fdw.enable_pruning = off;
+SELECT * FROM blocks_pruned('SELECT min(k) FROM p');
+RESET gstore_fdw.enable_pruning;
+-- What is gone is not the least, nor is what others have not committed.
+BEGIN;
+DELETE FROM p WHERE k <= 40000 OR k > 150000;
+SELECT min(k), max(k), min(i4), max(ts) FROM p;
+SELECT min(half), max(half) FROM p;
+INSERT INTO p (k, i4) VALUES (-1, 5000000);
+SELECT min(k), max(k), min(i4), max(i4), max(half) FROM p;
+SAVEPOINT s;
+INSERT INTO p (k) VALUES (-2);
+SELECT min(k) FROM p;
+ROLLBACK TO s;
+SELECT min(k) FROM p;
+DELETE FROM p;
+SELECT min(k), max(f8) FROM p;
+ROLLBACK;
+SELECT min(k), max(k) FROM p;
+
 -- Parameters: the plan is made once, each execution and each rescan prunes.
 PREPARE q(int8) AS SELECT count(*) FROM p WHERE k BETWEEN $1 AND $1 + 9;
 SET plan_cache_mode = force_generic_plan;

@@ -48,7 +48,7 @@ sub back_again
 
 	ok(wait_until_up($node), "$name: the server is up again");
 	ok(wait_for('the keeper', sub {
-		my ($status) = $node->psql('postgres', 'SELECT gstore_request_barrier()');
+		my ($status) = try_psql($node, 'SELECT gstore_request_barrier()');
 		return $status == 0; }), 'and the keeper');
 	is(sql($node, 'SELECT (SELECT count(*) FROM t), (SELECT count(*) FROM stays)'), '0|0', 'the tables are empty');
 	is(sql($node, 'SELECT count(*) FROM pgstrom.gstore_fdw_chunk_info'), '0', 'no chunk is left');
@@ -80,7 +80,7 @@ foreach my $case (@backends)
 		my $reader = start_session($node,
 			q{SELECT count(a.note || b.note) FROM stays a, generate_series(1, 1000) b(note)});
 
-		$node->psql('postgres', "SET gstore_fdw.debug_fault = '$point:kill'; $work");
+		try_psql($node, "SET gstore_fdw.debug_fault = '$point:kill'; $work");
 		end_session($reader);
 		crashed($before, "$point in " . substr($work, 0, 30));
 		back_again($point);
@@ -100,7 +100,7 @@ foreach my $case (@backends)
 	kill 'STOP', $worker;
 	$old->query_safe('COMMIT');
 	$old->quit;
-	$node->psql('postgres', q{SET gstore_fdw.debug_fault = 'reclaim-unlinked:kill'; SELECT gstore_compact('stays')});
+	try_psql($node, q{SET gstore_fdw.debug_fault = 'reclaim-unlinked:kill'; SELECT gstore_compact('stays')});
 	kill 'CONT', $worker;
 	crashed($before, 'reclaim-unlinked');
 	back_again('reclaim-unlinked');
@@ -116,13 +116,16 @@ sub killed_by_setting
 
 	# One connection does it all: a new one might find the server back, and
 	# leave there what must not be found.
-	$node->psql('postgres', "$work; SELECT pg_sleep(0.02);\n" x 100, on_error_stop => 1);
+	try_psql($node, "$work; SELECT pg_sleep(0.02);\n" x 100);
 	crashed($before, "$point, a background process");
 	ok(wait_until_up($node), 'the server is up');
 	wait_for('the setting to be taken back', sub {
-		return 0 if $node->psql('postgres', 'ALTER SYSTEM RESET gstore_fdw.debug_fault') != 0
-		  || $node->psql('postgres', 'SELECT pg_reload_conf()') != 0;
-		my ($status, $out) = $node->psql('postgres', 'SHOW gstore_fdw.debug_fault');
+		foreach my $query ('ALTER SYSTEM RESET gstore_fdw.debug_fault', 'SELECT pg_reload_conf()')
+		{
+			my ($status) = try_psql($node, $query);
+			return 0 if $status != 0;
+		}
+		my ($status, $out) = try_psql($node, 'SHOW gstore_fdw.debug_fault');
 		return $status == 0 && $out eq ''; });
 	back_again("a background process killed at $point");
 	return;

@@ -10,11 +10,14 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
+# A machine that is busy with other things takes its time.
+BEGIN { $ENV{PG_TEST_TIMEOUT_DEFAULT} //= 900; }
+
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node device sql error_of used children keeper_pid
+our @EXPORT = qw(new_node device sql try_psql error_of used children keeper_pid
   wait_until_up wait_for);
 
 sub device { return $ENV{GSTORE_DEVICE}; }
@@ -40,6 +43,17 @@ sub sql
 {
 	my ($node, $query) = @_;
 	return $node->safe_psql('postgres', $query);
+}
+
+# psql where the server may be gone: its exit status and what it printed.
+sub try_psql
+{
+	my ($node, $query) = @_;
+	my ($status, $out);
+
+	# IPC::Run dies when psql ends before it has read what it is to do.
+	eval { ($status, $out) = $node->psql('postgres', $query, on_error_stop => 1); };
+	return $@ eq '' ? ($status, $out) : (2, '');
 }
 
 # What a statement that must fail says, with its SQLSTATE; empty if it did not
@@ -88,12 +102,12 @@ sub keeper_pid
 	return $pid;
 }
 
-# wait_for(what, condition): until the condition is true, at most a minute.
+# wait_for(what, condition): until the condition is true, at most five minutes.
 sub wait_for
 {
 	my ($what, $condition) = @_;
 
-	for (my $i = 0; $i < 600; $i++)
+	for (my $i = 0; $i < 3000; $i++)
 	{
 		return 1 if $condition->();
 		select(undef, undef, undef, 0.1);
@@ -108,7 +122,7 @@ sub wait_until_up
 	my ($node) = @_;
 
 	return wait_for('the server',
-		sub { return $node->psql('postgres', 'SELECT 1') == 0; });
+		sub { my ($status) = try_psql($node, 'SELECT 1'); return $status == 0; });
 }
 
 1;
