@@ -109,7 +109,7 @@ begin_column(Image *image, const char *name, int attnum, Oid type)
 	appendStringInfoString(json, "{\"name\":");
 	add_text(image, name, GSTORE_FORMAT_NAME_BYTES);
 	appendStringInfo(json, ",\"attnum\":%d,\"type\":", attnum);
-	escape_json(json, format_type_be(type));
+	escape_json(json, format_type_extended(type, -1, FORMAT_TYPE_ALLOW_INVALID));
 }
 
 static void

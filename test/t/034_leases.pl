@@ -140,7 +140,7 @@ if (device() eq 'host')
 	sql($node, q{CREATE TYPE pair AS (a int, b text);
 		CREATE FOREIGN TABLE arrow (k int, l int[], p pair, ps pair[], note text) SERVER gstore_fdw OPTIONS (format 'arrow');
 		CREATE FOREIGN TABLE pgstrom (k int, x float8, note text) SERVER gstore_fdw;
-		INSERT INTO arrow SELECT i, ARRAY[i, NULL], ROW(i, 'x'), ARRAY[ROW(1, 'p')]::pair[], 'row' FROM generate_series(1, 100) i;
+		INSERT INTO arrow SELECT i, ARRAY[i, NULL], ROW(i, 'x')::pair, ARRAY[ROW(1, 'p')]::pair[], 'row' FROM generate_series(1, 100) i;
 		INSERT INTO pgstrom SELECT i, i, 'row' FROM generate_series(1, 100) i});
 	my $session = $node->background_psql('postgres', on_error_stop => 0);
 	my $calm = $session->query('SET client_min_messages = warning; SELECT 1');
@@ -163,7 +163,7 @@ if (device() eq 'host')
 			sysseek($file, $at, 0) && syswrite($file, $flipped) == 4 or die "write: $!";
 			$session->{stderr} = '';
 			$session->query(qq{\\set VERBOSITY verbose\nSELECT count(*) FROM (SELECT gstore_export('$table')) s; SELECT count(s::text) FROM $table s});
-			$answer = join ' ', sort map { /^psql:.*?ERROR:\s+(\w+)/ ? $1 : () } split /\n/, $session->{stderr};
+			$answer = join ' ', sort $session->{stderr} =~ /ERROR:\s+(\w+)/g;
 			$answers{$answer}++;
 			sysseek($file, $at, 0) && syswrite($file, $was) == 4 or die "restore: $!";
 		}
