@@ -41,6 +41,7 @@ char *gstore_guc_fault = NULL;
 int gstore_guc_host_threads = 0;
 bool gstore_guc_enable_pushdown = true;
 bool gstore_guc_enable_pruning = true;
+bool gstore_guc_enable_kernels = true;
 int gstore_guc_max_exports = 1024;
 int gstore_guc_max_session_exports = 256;
 bool gstore_guc_autocompact = true;
@@ -115,6 +116,11 @@ define_session_settings(void)
 							 "Leaves out blocks of rows by the least and greatest values in them.",
 							 NULL,
 							 &gstore_guc_enable_pruning, true, PGC_USERSET,
+							 GUC_EXPLAIN, NULL, NULL, NULL);
+	DefineCustomBoolVariable("gstore_fdw.enable_kernels",
+							 "Computes on a GPU what lies there, where kernels can.",
+							 "Off brings columns to host memory, for the CPU.",
+							 &gstore_guc_enable_kernels, true, PGC_USERSET,
 							 GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("gstore_fdw.host_threads",
 							"Sets how many threads a query computes with on the CPU.",

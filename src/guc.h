@@ -23,6 +23,7 @@ extern char *gstore_guc_fault;			/* superuser, for tests: see fault.h */
 extern int gstore_guc_host_threads;		/* user; 0: one per CPU */
 extern bool gstore_guc_enable_pushdown; /* user */
 extern bool gstore_guc_enable_pruning;	/* user */
+extern bool gstore_guc_enable_kernels;	/* user */
 
 extern bool gstore_guc_autocompact;		   /* sighup */
 extern int gstore_guc_max_exports;		   /* of all sessions; postmaster */

@@ -15,6 +15,7 @@
 
 #include "exec/exec.h"
 #include "fdw/extremes.h"
+#include "fdw/kernels.h"
 #include "fdw/plan.h"
 #include "fdw/pushdown.h"
 #include "fdw/scan.h"
@@ -36,6 +37,8 @@ typedef struct AggregateState
 	bool falls_back; /* the outer plan is run */
 	int threads;
 	GstoreEngineUse use;
+	bool no_kernels; /* they were refused */
+	GstoreKernelUse kernel_use;
 } AggregateState;
 
 /* The foreign scan at the bottom of the outer plan. */
@@ -134,12 +137,14 @@ find_extremes(const AggregateState *state)
 								gstore_scan_set(state->scan, &snapshot));
 }
 
-/* Let the engine have all rows, or as many as it takes until it fails. */
+/* Let the engine have all rows, or as many as it takes until it fails; those on
+ * a GPU kernels, where they can.  *refused: they did not after all. */
 static GstoreEngineStatus
-run_program(AggregateState *state, const GstoreProgram *program)
+run_program(AggregateState *state, const GstoreProgram *program, bool *refused)
 {
 	GstoreScanInput input;
 	GstoreExtremes *extremes;
+	GstoreKernels *kernels = NULL;
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 	instr_time start;
 	instr_time end;
@@ -150,9 +155,18 @@ run_program(AggregateState *state, const GstoreProgram *program)
 	extremes = find_extremes(state);
 	if (extremes != NULL)
 		gstore_scan_prune(state->scan, gstore_extremes_want, extremes);
-	while (status == GSTORE_ENGINE_OK && gstore_scan_next(&input))
+	if (!state->no_kernels)
+		kernels = gstore_kernels_begin(&input, gstore_scan_device(state->scan),
+									   &state->kernel_use);
+	*refused = false;
+	while (status == GSTORE_ENGINE_OK && !*refused && gstore_scan_next(&input))
 	{
 		CHECK_FOR_INTERRUPTS();
+		if (input.window->in_place)
+		{
+			*refused = !gstore_kernels_add(kernels, state->engine, &status);
+			continue;
+		}
 		INSTR_TIME_SET_CURRENT(start);
 		status = gstore_engine_aggregate(state->engine, &input.rows);
 		INSTR_TIME_SET_CURRENT(end);
@@ -161,8 +175,10 @@ run_program(AggregateState *state, const GstoreProgram *program)
 	}
 	if (extremes != NULL)
 		gstore_scan_prune(state->scan, NULL, NULL);
+	if (kernels != NULL && status == GSTORE_ENGINE_OK && !*refused)
+		*refused = !gstore_kernels_finish(kernels, state->engine, &status);
 	INSTR_TIME_SET_CURRENT(start);
-	if (status == GSTORE_ENGINE_OK)
+	if (status == GSTORE_ENGINE_OK && !*refused)
 		status = gstore_engine_finish(state->engine);
 	INSTR_TIME_SET_CURRENT(end);
 	INSTR_TIME_ACCUM_DIFF(state->use.time, end, start);
@@ -181,14 +197,24 @@ aggregate_rows(AggregateState *state)
 		count_rows(state);
 		return true;
 	}
-	for (int wide = 0; wide <= 1; wide++)
+	for (int wide = 0; wide <= 1;)
 	{
 		GstoreProgram *program = compile_program(state, !wide);
 		GstoreEngineStatus status;
+		bool refused;
 
 		if (program == NULL)
 			return false;
-		status = run_program(state, program);
+		status = run_program(state, program, &refused);
+		if (refused)
+		{
+			/* all over again, without them */
+			state->no_kernels = true;
+			gstore_scan_close(state->scan);
+			MemoryContextReset(state->context);
+			state->engine = NULL;
+			continue;
+		}
 		if (status == GSTORE_ENGINE_OK)
 			return true;
 		if (status != GSTORE_ENGINE_STATE || !gstore_program_is_narrow(program) ||
@@ -196,6 +222,7 @@ aggregate_rows(AggregateState *state)
 			return false;
 		MemoryContextReset(state->context);
 		state->engine = NULL;
+		wide++;
 	}
 	return false;
 }
@@ -348,5 +375,6 @@ gstore_aggregate_explain(ForeignScanState *node, ExplainState *es)
 	if (es->verbose)
 		ExplainPropertyInteger("Threads", NULL, state->threads, es);
 	gstore_engine_use_explain(&state->use, es);
+	gstore_kernels_explain(&state->kernel_use, es);
 	gstore_scan_explain_input(state->scan, es);
 }

@@ -549,6 +549,25 @@ gstore_scan_prune(ForeignScanState *node, GstoreBlockTest test, void *state)
 						 state);
 }
 
+void
+gstore_scan_in_place(GstoreScanInput *input, GstorePlaceTest test,
+					 void *test_state)
+{
+	GstoreScanState *state = input->scan->fdw_state;
+
+	gstore_windows_in_place(state->windows, test, test_state);
+}
+
+uint64
+gstore_scan_bind(GstoreScanInput *input, const GstoreWindow *window,
+				 GstoreColumnView *columns)
+{
+	GstoreScanState *state = input->scan->fdw_state;
+
+	return gstore_pushdown_bind(input->program, window, state->attnums,
+								state->ncolumns, input->relname, columns);
+}
+
 bool
 gstore_scan_next(GstoreScanInput *input)
 {
@@ -557,14 +576,21 @@ gstore_scan_next(GstoreScanInput *input)
 
 	if (window == NULL)
 		return false;
-	input->bytes = gstore_pushdown_bind(input->program, window, state->attnums,
-										state->ncolumns, input->relname,
-										input->columns);
+	input->window = window;
+	input->bytes = gstore_scan_bind(input, window, input->columns);
 	input->rows.columns = input->columns;
 	input->rows.rows = window->rows;
 	input->rows.hidden = window->seen->hidden;
 	input->rows.hidden_bit = window->first;
 	return true;
+}
+
+int
+gstore_scan_device(ForeignScanState *node)
+{
+	GstoreScanState *state = node->fdw_state;
+
+	return state->target->pinning;
 }
 
 uint64
@@ -585,8 +611,10 @@ gstore_scan_close(ForeignScanState *node)
 {
 	GstoreScanState *state = node->fdw_state;
 
-	if (state->windows != NULL)
-		gstore_windows_rewind(state->windows);
+	if (state->windows == NULL)
+		return;
+	gstore_windows_rewind(state->windows);
+	gstore_windows_in_place(state->windows, NULL, NULL);
 }
 
 void

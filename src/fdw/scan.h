@@ -28,6 +28,7 @@ typedef struct GstoreScanInput
 	const char *relname;
 	GstoreEngineInput rows; /* of the window at hand, as the program wants */
 	uint64 bytes;			/* of the program's columns in it */
+	const GstoreWindow *window;
 	/* internal */
 	ForeignScanState *scan;
 	const GstoreProgram *program;
@@ -44,6 +45,15 @@ extern void gstore_scan_prune(ForeignScanState *scan, GstoreBlockTest test,
 							  void *state);
 /* The next window; false at the end. */
 extern bool gstore_scan_next(GstoreScanInput *input);
+/* Before the first window: which stay on their device; NULL: none. */
+extern void gstore_scan_in_place(GstoreScanInput *input, GstorePlaceTest test,
+								 void *state);
+/* The columns of a window as the program wants them; returns their bytes. */
+extern uint64 gstore_scan_bind(GstoreScanInput *input,
+							   const GstoreWindow *window,
+							   GstoreColumnView *columns);
+/* The device its table is on. */
+extern int gstore_scan_device(ForeignScanState *scan);
 /* How many rows the scan sees, with no condition on them. */
 extern uint64 gstore_scan_rows(ForeignScanState *scan);
 /* Back to the start, row by row. */

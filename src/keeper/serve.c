@@ -13,6 +13,7 @@
  *	 EXPORT		answered at once
  *	 OPEN		OPENING, and where nobody wants it any more -> CLOSING
  *	 CLOSE		(HOLDING) -> CLOSING
+ *	 LAUNCH		(HOLDING) -> ALLOCATING -> (WAITING) -> COPYING -> FREEING
  *	 BARRIER	HOLDING
  *
  * ALLOCATING, FREEING, OPENING, CLOSING: a helper thread is at it.  STARVED: the
@@ -212,7 +213,8 @@ finish(Task *task)
 		return;
 	}
 	if (is_present(&request->location) &&
-		request->kind == GSTORE_REQUEST_UPLOAD)
+		(request->kind == GSTORE_REQUEST_UPLOAD ||
+		 request->kind == GSTORE_REQUEST_LAUNCH))
 	{
 		free_allocation(task);
 		return;
@@ -241,8 +243,9 @@ end_copy(Task *task)
 {
 	GstoreRequest *request = task->request;
 
-	if (task->error.kind != GSTORE_DEVICE_OK &&
-		request->kind == GSTORE_REQUEST_UPLOAD)
+	if (request->kind == GSTORE_REQUEST_LAUNCH ||
+		(task->error.kind != GSTORE_DEVICE_OK &&
+		 request->kind == GSTORE_REQUEST_UPLOAD))
 	{
 		free_allocation(task);
 		return;
@@ -253,8 +256,8 @@ end_copy(Task *task)
 /* ---- copying ---- */
 
 static bool
-copy_segment(Task *task, uint64 device_offset, uint64 staging_offset,
-			 uint64 length)
+copy_segment(Task *task, bool to_host, uint64 device_offset,
+			 uint64 staging_offset, uint64 length)
 {
 	GstoreRequest *request = task->request;
 	GstoreDeviceAddress address = request->location.address + device_offset;
@@ -263,7 +266,7 @@ copy_segment(Task *task, uint64 device_offset, uint64 staging_offset,
 
 	if (length == 0)
 		return true;
-	if (request->kind == GSTORE_REQUEST_FETCH)
+	if (to_host)
 		return device_ops->copy_to_host(task->stream, staging, address,
 										length, &task->error);
 	return device_ops->copy_to_device(task->stream, address, staging, length,
@@ -305,6 +308,31 @@ segments_fit(const GstoreRequest *request)
 	return true;
 }
 
+/* What a kernel is told, the kernel, and what it tells. */
+static bool
+launch(Task *task)
+{
+	GstoreRequest *request = task->request;
+	bool good;
+
+	GSTORE_FAULT_POINT("keeper-launch");
+	if (!segments_fit(request))
+	{
+		set_error(&task->error, GSTORE_DEVICE_INVALID, "keeper",
+				  "a segment lies outside its allocation or window");
+		return false;
+	}
+	good = copy_segment(task, false, 0, 0, request->bytes) &&
+		   device_ops->launch(task->stream, request->kernel,
+							  request->location.address, request->blocks,
+							  request->shared_bytes, &task->error);
+	for (int i = 0; good && i < request->nsegments; i++)
+		good = copy_segment(task, true, request->segments[i].device_offset,
+							request->segments[i].staging_offset,
+							request->segments[i].length);
+	return good;
+}
+
 /* Queue the copies of a task that has a stream.  Where one is refused, those
  * before it still have to end. */
 static void
@@ -317,12 +345,15 @@ queue_copies(Task *task)
 	task->state = TASK_COPYING;
 	task->error.kind = GSTORE_DEVICE_OK;
 	if (request->kind == GSTORE_REQUEST_UPLOAD)
-		good = copy_segment(task, 0, 0,
+		good = copy_segment(task, false, 0, 0,
 							request->staging_length > 0 ? request->bytes : 0) &&
 			   clear_rest(task);
+	else if (request->kind == GSTORE_REQUEST_LAUNCH)
+		good = launch(task);
 	else
 		for (int i = 0; good && i < request->nsegments; i++)
-			good = copy_segment(task, request->segments[i].device_offset,
+			good = copy_segment(task, request->kind == GSTORE_REQUEST_FETCH,
+								request->segments[i].device_offset,
 								request->segments[i].staging_offset,
 								request->segments[i].length);
 	if (good)
@@ -379,10 +410,17 @@ begin_upload(Task *task)
 	GstoreDeviceSlot *slot = &devices->slots[request->device];
 	bool all_freed = free_the_dead();
 
-	request->wanted = GSTORE_ALIGN(request->bytes, GSTORE_DEVICE_GRANULE);
-	if (request->bytes == 0 ||
-		(request->staging_length > 0 &&
-		 request->bytes > request->staging_length))
+	request->wanted = GSTORE_ALIGN(request->kind == GSTORE_REQUEST_LAUNCH
+									   ? request->wanted
+									   : request->bytes,
+								   GSTORE_DEVICE_GRANULE);
+	if (request->kind == GSTORE_REQUEST_LAUNCH &&
+		request->epoch != pg_atomic_read_u32(&slot->epoch))
+		fail(task, GSTORE_DEVICE_LOST, "keeper",
+			 "what is asked for was lost with an earlier epoch");
+	else if (request->bytes == 0 || request->bytes > request->wanted ||
+			 (request->staging_length > 0 &&
+			  request->bytes > request->staging_length))
 		fail(task, GSTORE_DEVICE_INVALID, "upload", "wrong length");
 	else if (!gstore_device_charge(slot, GSTORE_LOCATION_DEVICE, request->wanted,
 								   &request->available))
@@ -520,6 +558,7 @@ begin(GstoreRequest *request)
 	switch (request->kind)
 	{
 		case GSTORE_REQUEST_UPLOAD:
+		case GSTORE_REQUEST_LAUNCH:
 			begin_upload(task);
 			break;
 		case GSTORE_REQUEST_WRITE:
@@ -696,7 +735,8 @@ go_on(void)
 				}
 				break;
 			case TASK_HOLDING:
-				if (task->request->kind == GSTORE_REQUEST_UPLOAD)
+				if (task->request->kind == GSTORE_REQUEST_UPLOAD ||
+					task->request->kind == GSTORE_REQUEST_LAUNCH)
 					begin_upload(task);
 				else if (task->request->kind == GSTORE_REQUEST_RELEASE)
 					try_release(task);

@@ -131,8 +131,11 @@ drop_property(GstoreRequest *request)
 	request->staging_length = 0;
 	if (request->is_pinned)
 		gstore_request_hooks.unpin(request->pinned);
+	for (int i = 0; request->is_pinned && i < request->nmore; i++)
+		gstore_request_hooks.unpin(request->more[i]);
 	request->is_pinned = false;
 	request->pinned = InvalidDsaPointer;
+	request->nmore = 0;
 }
 
 void
@@ -254,6 +257,7 @@ gstore_request_begin(GstoreRequestKind kind, int device)
 	request->staging_length = 0;
 	request->pinned = InvalidDsaPointer;
 	request->is_pinned = false;
+	request->nmore = 0;
 	request->bytes = 0;
 	request->nsegments = 0;
 	request->error.kind = GSTORE_DEVICE_OK;
@@ -272,6 +276,8 @@ gstore_request_submit(GstoreRequest *request)
 		gstore_request_hooks.pin != NULL)
 	{
 		gstore_request_hooks.pin(request->pinned);
+		for (int i = 0; i < request->nmore; i++)
+			gstore_request_hooks.pin(request->more[i]);
 		request->is_pinned = true;
 	}
 	enqueue(request);

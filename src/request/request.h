@@ -38,6 +38,9 @@
 /* Byte ranges one request copies. */
 #define GSTORE_REQUEST_SEGMENTS 64
 
+/* Chunks that a kernel of one request may read, besides `pinned`. */
+#define GSTORE_REQUEST_MORE_PINS 15
+
 typedef enum GstoreRequestKind
 {
 	GSTORE_REQUEST_UPLOAD,	/* allocate `bytes` on a device and, where there
@@ -51,6 +54,9 @@ typedef enum GstoreRequestKind
 	GSTORE_REQUEST_OPEN,	/* result: location, memory that another process
 							 * has, by its handle */
 	GSTORE_REQUEST_CLOSE,	/* the end of that */
+	GSTORE_REQUEST_LAUNCH,	/* copy `bytes` of staging to `wanted` bytes of new
+							 * device memory, run a kernel on it, copy
+							 * segments of it to staging, and free it */
 	GSTORE_REQUEST_BARRIER	/* nothing: answers when all before it, and the
 								 * pending frees, are done (tests, DROP) */
 } GstoreRequestKind;
@@ -92,6 +98,12 @@ typedef struct GstoreRequest
 	dsa_pointer pinned; /* chunk to pin while it runs, or
 								 * InvalidDsaPointer; cleared by unpinning */
 	bool is_pinned;
+	int nmore; /* chunks a kernel reads besides; as pinned is */
+	dsa_pointer more[GSTORE_REQUEST_MORE_PINS];
+	GstoreKernel kernel;	/* launch: which, */
+	uint32 blocks;			/* of how many blocks, */
+	uint32 shared_bytes;	/* with so much shared memory each, */
+	uint32 epoch;			/* over what the device held in this epoch */
 	uint64 bytes;			/* upload: image bytes */
 	GstoreIpcHandle handle; /* open: of what; export: result */
 	int nsegments;

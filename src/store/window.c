@@ -47,6 +47,8 @@ struct GstoreWindowScan
 	const GstoreCodec *codec;
 	GstoreBlockTest test; /* NULL: every block is read */
 	void *test_state;
+	GstorePlaceTest place_test; /* NULL: all bytes are brought */
+	void *place_state;
 	GstoreWindowStats stats;
 };
 
@@ -82,6 +84,14 @@ gstore_windows_prune(GstoreWindowScan *scan, GstoreBlockTest test, void *state)
 {
 	scan->test = test;
 	scan->test_state = state;
+}
+
+void
+gstore_windows_in_place(GstoreWindowScan *scan, GstorePlaceTest test,
+						void *state)
+{
+	scan->place_test = test;
+	scan->place_state = state;
 }
 
 const GstoreWindowStats *
@@ -177,11 +187,12 @@ close_image(GstoreWindowScan *scan)
 	scan->image = NULL;
 }
 
-/* Bind the columns of a slot whose bytes have come. */
+/* Bind the columns of a slot whose bytes have come, or, in place, are there. */
 static void
-bind_columns(GstoreWindowScan *scan, Slot *slot)
+bind_columns(GstoreWindowScan *scan, Slot *slot, bool in_place)
 {
 	const void *pointers[GSTORE_RANGES_PER_COLUMN];
+	uint64 address = slot->window.seen->chunk->location.address;
 	GstoreWindow *window = &slot->window;
 	GstoreCodecError error;
 	int range = 0;
@@ -197,7 +208,13 @@ bind_columns(GstoreWindowScan *scan, Slot *slot)
 			continue;
 		}
 		for (int j = 0; j < slot->nranges[i]; j++)
-			pointers[j] = gstore_view_pointer(slot->view, range++);
+		{
+			pointers[j] = in_place
+							  ? (const void *) (uintptr_t) (address +
+															scan->ranges[range].offset)
+							  : gstore_view_pointer(slot->view, range);
+			range++;
+		}
 		check_codec(scan,
 					window->codec->bind(scan->image, scan->attnums[i] - 1,
 										window->first, window->rows, pointers,
@@ -261,6 +278,50 @@ start_chunk(GstoreWindowScan *scan, uint32 number)
 	scan->next_row = scan->run_end = scan->run_next = 0;
 }
 
+/* Ask for the ranges of a slot's window; returns how many there are. */
+static int
+find_ranges(GstoreWindowScan *scan, Slot *slot)
+{
+	GstoreWindow *window = &slot->window;
+	int nranges = 0;
+
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		slot->nranges[i] = 0;
+		if (has_column(window->seen->stamp, scan->attnums[i]))
+			slot->nranges[i] =
+				scan->codec->column_ranges(scan->image, scan->attnums[i] - 1,
+										   window->first, window->rows,
+										   &scan->ranges[nranges]);
+		window->bytes[i] = 0;
+		for (int j = 0; j < slot->nranges[i]; j++)
+			window->bytes[i] += scan->ranges[nranges++].length;
+	}
+	return nranges;
+}
+
+/* Can all of the run stay where it is?  Its chunk's image is checked not to
+ * reach behind its allocation. */
+static bool
+stays_in_place(GstoreWindowScan *scan, Slot *slot)
+{
+	const GstoreChunk *chunk = slot->window.seen->chunk;
+	int nranges;
+
+	if (scan->place_test == NULL || scan->ncolumns == 0 ||
+		chunk->location.kind != GSTORE_LOCATION_DEVICE)
+		return false;
+	slot->window.rows = scan->run_end - scan->next_row;
+	nranges = find_ranges(scan, slot);
+	for (int i = 0; i < nranges; i++)
+		if (scan->ranges[i].offset > chunk->location.length ||
+			scan->ranges[i].length >
+				chunk->location.length - scan->ranges[i].offset)
+			return false;
+	bind_columns(scan, slot, true);
+	return scan->place_test(scan->place_state, &slot->window);
+}
+
 /*
  * Send for the next window into a slot; false at the end.  Views outlive the
  * image's parsed header, which is bound before it is closed.
@@ -289,20 +350,15 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 	window->seen = seen;
 	window->codec = scan->codec;
 	window->first = scan->next_row;
-	window->rows = Min(scan->rows_per_window, scan->run_end - scan->next_row);
-	for (int i = 0; i < scan->ncolumns; i++)
+	window->in_place = stays_in_place(scan, slot);
+	if (!window->in_place)
 	{
-		slot->nranges[i] = 0;
-		if (has_column(seen->stamp, scan->attnums[i]))
-			slot->nranges[i] =
-				scan->codec->column_ranges(scan->image, scan->attnums[i] - 1,
-										   window->first, window->rows,
-										   &scan->ranges[nranges]);
-		window->bytes[i] = 0;
-		for (int j = 0; j < slot->nranges[i]; j++)
-			window->bytes[i] += scan->ranges[nranges++].length;
-		scan->stats.bytes += window->bytes[i];
+		window->rows = Min(scan->rows_per_window,
+						   scan->run_end - scan->next_row);
+		nranges = find_ranges(scan, slot);
 	}
+	for (int i = 0; i < scan->ncolumns; i++)
+		scan->stats.bytes += window->bytes[i];
 	slot->view = nranges == 0 ? NULL : gstore_view_open(seen->chunk->location, seen->chunk->self, scan->ranges, nranges, scan->purpose);
 	slot->filled = true;
 
@@ -338,7 +394,8 @@ gstore_windows_next(GstoreWindowScan *scan)
 	}
 	if (current->view != NULL)
 		gstore_view_wait(current->view);
-	bind_columns(scan, current);
+	if (!current->window.in_place)
+		bind_columns(scan, current, false);
 	if (find_run(scan))
 		fill_slot(scan, other);
 	else

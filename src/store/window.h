@@ -21,6 +21,7 @@ typedef struct GstoreWindow
 	uint64 rows;
 	GstoreColumnView *columns; /* one per requested column, in order */
 	uint64 *bytes;			   /* of the image that each takes */
+	bool in_place;			   /* columns are addresses on the chunk's device */
 } GstoreWindow;
 
 /* What was read so far, for EXPLAIN. */
@@ -39,6 +40,10 @@ typedef struct GstoreWindowStats
  */
 typedef bool (*GstoreBlockTest)(void *state, const GstoreBounds *bounds,
 								int ncolumns, uint32 rows);
+
+/* May a window of a device's chunk stay where it is, its columns being
+ * addresses there?  Else its bytes are brought. */
+typedef bool (*GstorePlaceTest)(void *state, const GstoreWindow *window);
 
 typedef struct GstoreWindowScan GstoreWindowScan;
 
@@ -62,6 +67,9 @@ extern GstoreWindowScan *gstore_windows_begin(GstoreSeenSet *set,
  * test says no. */
 extern void gstore_windows_prune(GstoreWindowScan *scan, GstoreBlockTest test,
 								 void *state);
+/* From the first window on, or after a rewind; NULL: all are brought. */
+extern void gstore_windows_in_place(GstoreWindowScan *scan,
+									GstorePlaceTest test, void *state);
 /* The next window, NULL at the end.  The last one's memory is gone. */
 extern GstoreWindow *gstore_windows_next(GstoreWindowScan *scan);
 extern void gstore_windows_rewind(GstoreWindowScan *scan);

@@ -1,0 +1,41 @@
+/*
+ * kernels.h
+ *	  A scan's program run by kernels, over the chunks that lie on a GPU.
+ *
+ * What kernels cannot do stays with the engine: a program as a whole, or windows
+ * one by one.  Both go into the same groups.
+ */
+#ifndef GSTORE_KERNELS_H
+#define GSTORE_KERNELS_H
+
+#include "fdw/pushdown.h"
+#include "fdw/scan.h"
+
+typedef struct GstoreKernels GstoreKernels;
+
+/* What kernels have done, for EXPLAIN. */
+typedef struct GstoreKernelUse
+{
+	uint64 launches;
+	GstoreEngineUse use;
+	const char *why_not; /* why the CPU computed all; else, or where there
+							  * is no GPU, NULL */
+} GstoreKernelUse;
+
+/* NULL, and use->why_not says why: kernels cannot run the program.  Lives in the
+ * current memory context; from here on windows of the input may stay in place. */
+extern GstoreKernels *gstore_kernels_begin(GstoreScanInput *input,
+										   int device, GstoreKernelUse *use);
+/* The window at hand, which is in place; its rows go into the engine's groups
+ * now or later.  False: a launch was refused, and nothing of this came to
+ * anything. */
+extern bool gstore_kernels_add(GstoreKernels *kernels, GstoreEngine *engine,
+							   GstoreEngineStatus *status);
+/* What was not launched yet. */
+extern bool gstore_kernels_finish(GstoreKernels *kernels, GstoreEngine *engine,
+								  GstoreEngineStatus *status);
+
+extern void gstore_kernels_explain(const GstoreKernelUse *use,
+								   ExplainState *es);
+
+#endif
