@@ -17,6 +17,8 @@ WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wdeclaration-after-statement \
 # ---- the CUDA driver's stand-in ----
 
 CUDASIM = build/cudasim/libcuda.so.1
+CUDASIM_CFLAGS = -std=gnu11 -g -O2 -fPIC -pthread $(WARNINGS) $(UNIT_WERROR) \
+	-Isrc -Iinclude -Icuda -I.
 CUDASIM_SOURCES := $(sort $(wildcard test/cudasim/*.c))
 
 cudasim: $(if $(CUDASIM_SOURCES),$(CUDASIM))
@@ -24,9 +26,11 @@ cudasim: $(if $(CUDASIM_SOURCES),$(CUDASIM))
 $(CUDASIM): $(CUDASIM_SOURCES) $(wildcard test/cudasim/*.h src/device/*.h \
 		src/*.h cuda/*.h cuda/*.def cuda/*.cu include/*.h)
 	@mkdir -p $(@D)
-	$(CC) -std=gnu11 -g -O2 -fPIC -shared -pthread $(WARNINGS) $(UNIT_WERROR) \
-		-Isrc -Iinclude -Icuda -I. -Wl,-soname,libcuda.so.1 \
-		-o $@ $(CUDASIM_SOURCES) -ldl -lrt -lm
+	$(CC) $(CUDASIM_CFLAGS) -fsanitize=alignment -c \
+		-o $(@D)/kernels.o test/cudasim/kernels.c
+	$(CC) $(CUDASIM_CFLAGS) -shared -Wl,-soname,libcuda.so.1 -o $@ \
+		$(filter-out %/kernels.c,$(CUDASIM_SOURCES)) $(@D)/kernels.o \
+		-ldl -lrt -lm
 
 # ---- tests without a server ----
 #

@@ -368,3 +368,25 @@ gstore_global(uint64 address, uint64 bytes)
 	}
 	return place->mapping + (address - place->address);
 }
+
+/*
+ * An address that is no multiple of its type's size: a CPU takes it, a GPU does
+ * not.  The kernels are compiled with -fsanitize=alignment, which calls this.
+ */
+extern void __ubsan_handle_type_mismatch_v1(void *place, void *address)
+	__attribute__((visibility("hidden")));
+
+void
+__ubsan_handle_type_mismatch_v1(void *place, void *address)
+{
+	const struct
+	{
+		const char *file;
+		uint32_t line;
+		uint32_t column;
+	} *where = place;
+
+	fprintf(stderr, "cudasim: %s refused: %p, at %s:%u, is not aligned\n",
+			machine->launch->name, address, where->file, where->line);
+	end_kernel(CUDA_ERROR_MISALIGNED_ADDRESS);
+}

@@ -7,7 +7,7 @@ to=$1
 cd "$(dirname "$0")/../.."
 mkdir -p "$to"
 
-${CC:-gcc} -std=gnu11 -O1 -g -Wall -Wextra -Werror -Isrc -Iinclude -I. \
+${CC:-gcc} -std=gnu11 -O1 -g -pthread -Wall -Wextra -Werror -Isrc -Iinclude -I. \
 	-o "$to/questions" test/gpu/questions.c -ldl
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
 if [ -x "$nvcc" ]; then

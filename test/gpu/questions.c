@@ -19,6 +19,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
+#include <pthread.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -175,6 +176,91 @@ do_register(size_t bytes)
 	cuMemFree_v2_(address);
 }
 
+/* What another thread frees, and how long that took. */
+typedef struct Free
+{
+	CUdeviceptr address;
+	double us;
+} Free;
+
+static void *
+free_it(void *argument)
+{
+	Free *wanted = argument;
+	double start = now_us();
+
+	cuCtxSetCurrent_(context);
+	cuMemFree_v2_(wanted->address);
+	wanted->us = now_us() - start;
+	return NULL;
+}
+
+/* Queue long work on one stream, have a thread free memory that it does not
+ * use, and measure what other calls take meanwhile: microseconds of the free, of
+ * an allocation, of a copy on another stream, and of the work. */
+static void
+do_busy(void)
+{
+	const size_t bytes = 256 * MIB;
+	double start;
+	double times[3] = {0};
+	int copies = 1;
+	struct timespec moment = {0, 2000000};
+	CUdeviceptr work = 0;
+	CUdeviceptr other = 0;
+	CUdeviceptr fresh = 0;
+	Free unused = {0, 0};
+	CUstream slow;
+	CUstream quick;
+	pthread_t thread;
+	CUresult result = cuMemAlloc_v2_(&work, bytes);
+
+	if (result == CUDA_SUCCESS)
+		result = cuMemAlloc_v2_(&other, 2 * MIB);
+	if (result == CUDA_SUCCESS)
+		result = cuMemAlloc_v2_(&unused.address, 2 * MIB);
+	if (result == CUDA_SUCCESS)
+		result = cuStreamCreate_(&slow, CU_STREAM_NON_BLOCKING);
+	if (result == CUDA_SUCCESS)
+		result = cuStreamCreate_(&quick, CU_STREAM_NON_BLOCKING);
+
+	/* One copy to know what it takes, then enough for a quarter of a second. */
+	start = now_us();
+	for (int i = 0; i < copies && result == CUDA_SUCCESS; i++)
+	{
+		result = cuMemcpyDtoDAsync_v2_(work, work + bytes / 2, bytes / 2, slow);
+		while (i == 0 && result == CUDA_SUCCESS &&
+			   cuStreamQuery_(slow) == CUDA_ERROR_NOT_READY)
+			;
+		if (i == 0)
+			copies = (int) (250000 / (now_us() - start + 1)) + 2;
+	}
+	if (result != CUDA_SUCCESS ||
+		pthread_create(&thread, NULL, free_it, &unused) != 0)
+	{
+		printf("%d\n", result == CUDA_SUCCESS ? -1 : (int) result);
+		return;
+	}
+	nanosleep(&moment, NULL);
+	times[0] = now_us();
+	result = cuMemAlloc_v2_(&fresh, 2 * MIB);
+	times[0] = now_us() - times[0];
+	times[1] = now_us();
+	cuMemsetD8Async_(other, 1, 2 * MIB, quick);
+	while (cuStreamQuery_(quick) == CUDA_ERROR_NOT_READY)
+		nanosleep(&(struct timespec){0, 20000}, NULL);
+	times[1] = now_us() - times[1];
+	while (cuStreamQuery_(slow) == CUDA_ERROR_NOT_READY)
+		nanosleep(&(struct timespec){0, 20000}, NULL);
+	times[2] = now_us() - start;
+	pthread_join(thread, NULL);
+	printf("%d %.0f %.0f %.0f %.0f\n", result, unused.us, times[0], times[1],
+		   times[2]);
+	cuMemFree_v2_(fresh);
+	cuMemFree_v2_(other);
+	cuMemFree_v2_(work);
+}
+
 static void
 do_fork(void)
 {
@@ -277,6 +363,8 @@ obey(const char *line)
 	}
 	else if (strcmp(verb, "register") == 0)
 		do_register(first);
+	else if (strcmp(verb, "busy") == 0)
+		do_busy();
 	else if (strcmp(verb, "fork") == 0)
 		do_fork();
 	else
@@ -599,6 +687,20 @@ ask_about_allocations(void)
 		answer = ask(&one, "free %llu", first.first);
 		row(question, "%llu us, %llu us", first.second, answer.first);
 	}
+	answer = ask(&one, "busy");
+	if (answer.code == CUDA_SUCCESS)
+	{
+		double times[4] = {0};
+
+		sscanf(answer.text, "%*d %lf %lf %lf %lf", &times[0], &times[1],
+			   &times[2], &times[3]);
+		row("while long work runs on a stream: a free of other memory takes",
+			"%.1f ms, of %.1f ms of work", times[0] / 1e3, times[3] / 1e3);
+		row("meanwhile an allocation in another thread, and a fill on another stream",
+			"%.1f ms, %.1f ms", times[1] / 1e3, times[2] / 1e3);
+	}
+	else
+		row("while long work runs on a stream", "%s", said(&answer));
 	first = ask(&one, "alloc %d", 4096);
 	second = ask(&one, "alloc %d", 4096);
 	if (first.code == CUDA_SUCCESS && second.code == CUDA_SUCCESS)

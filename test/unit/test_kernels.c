@@ -140,6 +140,24 @@ leaves_memory(void)
 	EXPECT(finish(stream));
 }
 
+/* On a CPU every address will do; on a GPU, and here, it must be a multiple of
+ * the size of what is there. */
+static void
+misaligned(void)
+{
+	GstoreDeviceAddress memory;
+	GstoreStream *stream;
+
+	open_all();
+	EXPECT(cuda->alloc(0, MIB, &memory, &error));
+	EXPECT(cuda->stream_create(0, &stream, &error));
+	EXPECT(cuda->fill(stream, memory, 0, MIB, &error));
+	EXPECT(cuda->launch(stream, GSTORE_KERNEL_PROBE, memory + 4, 1,
+						GSTORE_PROBE_SHARED, &error));
+	EXPECT(!finish(stream));
+	EXPECT(error.kind == GSTORE_DEVICE_LOST && error.code == 716);
+}
+
 static void
 loses_device(void)
 {
@@ -222,6 +240,7 @@ static const struct
 } cases[] = {
 	{"blocks, warps and lanes add up", adds_up, ""},
 	{"a kernel that leaves its memory loses the device", leaves_memory, ""},
+	{"a kernel that takes a misaligned address loses the device", misaligned, ""},
 	{"fault: a kernel loses the device", loses_device, "kernel_lost=2"},
 	{"a block that is too large", too_large, ""},
 	{"kernels that the driver does not take", without_kernels,
