@@ -122,6 +122,23 @@ is_whole(const Export *export, const GstoreSeenChunk *seen)
 		   gstore_handle_is_possible(seen->chunk->location);
 }
 
+/* A hash of a bitmap of rows, which is long: word by word. */
+static uint64
+hash_rows(const uint8 *bitmap, uint64 rows, uint64 hash)
+{
+	uint64 bytes = (rows + 7) / 8;
+
+	for (uint64 at = 0; at < bytes; at += sizeof(uint64))
+	{
+		uint64 word = 0;
+
+		memcpy(&word, bitmap + at, Min(bytes - at, sizeof(word)));
+		hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+		hash ^= hash >> 32;
+	}
+	return hash;
+}
+
 /* What rows of which chunks: two equal ones mean equal copies. */
 static uint64
 content_of(const Export *export, uint32 first, uint32 count)
@@ -137,9 +154,7 @@ content_of(const Export *export, uint32 first, uint32 count)
 		content = hash_bytes_extended((const unsigned char *) &seen->chunk->id,
 									  sizeof(uint64), content);
 		if (seen->hidden != NULL)
-			content = hash_bytes_extended(seen->hidden,
-										  ((Size) seen->chunk->rows + 7) / 8,
-										  content);
+			content = hash_rows(seen->hidden, seen->chunk->rows, content);
 	}
 	return content;
 }

@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "port/pg_bitutils.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -120,23 +121,40 @@ hide_rows(uint8 *hidden, uint32 first, uint32 count)
 	return fresh;
 }
 
+/* Hide the rows of a bitmap, word by word. */
+static uint32
+hide_bits(uint8 *hidden, const uint8 *bits, Size bytes)
+{
+	uint32 fresh = 0;
+	uint64 news;
+	uint64 old;
+
+	for (; bytes >= sizeof(old); bytes -= sizeof(old))
+	{
+		memcpy(&old, hidden, sizeof(old));
+		memcpy(&news, bits, sizeof(news));
+		fresh += pg_popcount64(news & ~old);
+		old |= news;
+		memcpy(hidden, &old, sizeof(old));
+		hidden += sizeof(old);
+		bits += sizeof(old);
+	}
+	for (; bytes > 0; bytes--, hidden++, bits++)
+	{
+		fresh += pg_popcount32(*bits & ~*hidden & 0xFF);
+		*hidden |= *bits;
+	}
+	return fresh;
+}
+
 static uint32
 hide_deletion(uint8 *hidden, const GstoreDeletion *deletion, uint32 rows)
 {
 	uint32 fresh = 0;
 
 	if (deletion->is_bitmap)
-	{
-		const uint8 *bits = (const uint8 *) deletion->list;
-
-		for (uint32 i = 0; i < (rows + 7) / 8; i++)
-		{
-			uint8 news = bits[i] & ~hidden[i];
-
-			fresh += __builtin_popcount(news);
-			hidden[i] |= news;
-		}
-	}
+		fresh = hide_bits(hidden, (const uint8 *) deletion->list,
+						  ((Size) rows + 7) / 8);
 	else
 		for (uint32 i = 0; i < deletion->rows; i++)
 			fresh += hide_rows(hidden, deletion->list[i], 1);
