@@ -67,21 +67,6 @@ KERNEL_IMAGE = build/gen/kernels.fatbin
 KERNEL_CODE = $(foreach arch,$(NVCC_ARCHS),$(if $(filter sm_$(arch),$(NVCC_KNOWS)),\
 	-gencode arch=compute_$(arch)$(comma)code=sm_$(arch)))
 comma := ,
-
-# The report tells what each kernel needs: test/check_kernels.sh reads it.
-$(KERNEL_IMAGE): $(wildcard cuda/*.cu cuda/*.h cuda/*.def) src/port.h \
-		include/gstore_format.h Makefile
-	@mkdir -p $(@D)
-	$(NVCC) -std=c++17 -O3 --threads 0 -Werror all-warnings \
-		-Wno-deprecated-gpu-targets -Isrc -Iinclude -Icuda -Xptxas -v \
-		-gencode arch=compute_75,code=compute_75 $(KERNEL_CODE) \
-		-fatbin -o $@.new cuda/kernels.cu >$(@D)/kernels.report 2>&1 || \
-		{ cat $(@D)/kernels.report; exit 1; }
-	@mv $@.new $@
-
-KERNEL_OBJS = src/device/cuda_image.o build/clang/src/device/cuda_image.o
-$(KERNEL_OBJS): $(KERNEL_IMAGE)
-$(KERNEL_OBJS): override CPPFLAGS += -DGSTORE_KERNEL_IMAGE='"$(KERNEL_IMAGE)"'
 endif
 
 EXTRA_CLEAN = $(SOURCES:.c=.d) build/clang build/unit build/cudasim build/gen
@@ -96,6 +81,23 @@ endif
 include $(PGXS)
 
 -include $(SOURCES:.c=.d)
+
+ifneq ($(NVCC),)
+# The report tells what each kernel needs: test/check_kernels.sh reads it.
+$(KERNEL_IMAGE): $(wildcard cuda/*.cu cuda/*.h cuda/*.def) src/port.h \
+		include/gstore_format.h
+	@mkdir -p $(@D)
+	$(NVCC) -std=c++17 -O3 --threads 0 -Werror all-warnings \
+		-Wno-deprecated-gpu-targets -Isrc -Iinclude -Icuda -Xptxas -v \
+		-gencode arch=compute_75,code=compute_75 $(KERNEL_CODE) \
+		-fatbin -o $@.new cuda/kernels.cu >$(@D)/kernels.report 2>&1 || \
+		{ cat $(@D)/kernels.report; exit 1; }
+	@mv $@.new $@
+
+KERNEL_OBJS = src/device/cuda_image.o build/clang/src/device/cuda_image.o
+$(KERNEL_OBJS): $(KERNEL_IMAGE)
+$(KERNEL_OBJS): override CPPFLAGS += -DGSTORE_KERNEL_IMAGE='"$(KERNEL_IMAGE)"'
+endif
 
 # The same sources with clang, only to see that it has nothing to say.
 CLANG_FOR_CHECK ?= clang
