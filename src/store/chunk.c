@@ -68,6 +68,7 @@ static void
 bury(GstoreChunk *chunk)
 {
 	GstoreLocation location = chunk->location;
+	bool first;
 
 	if (gstore_location_free(location))
 		chunk->location.kind = GSTORE_LOCATION_NONE;
@@ -78,13 +79,16 @@ bury(GstoreChunk *chunk)
 		graveyard->retired[chunk->retired - 1].id = 0;
 		graveyard->free[graveyard->nfree++] = chunk->retired - 1;
 	}
+	first = !DsaPointerIsValid(graveyard->head);
 	chunk->next_dead = graveyard->head;
 	graveyard->head = chunk->self;
 	SpinLockRelease(&graveyard->mutex);
 
-	/* From here on the chunk is the keeper's. */
+	/* From here on the chunk is the keeper's, who looks for more until there
+	 * is none: where others lie, it has been woken. */
 	gstore_location_uncharge(location);
-	gstore_request_wake_keeper();
+	if (first)
+		gstore_request_wake_keeper();
 }
 
 static void
