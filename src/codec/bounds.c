@@ -20,10 +20,6 @@
 
 #define SIGN_BIT (UINT64_C(1) << 63)
 
-/* Keys next to a numeric's that may be those of equal values: two ways lead to
- * its approximation, each off by a few units in the last place. */
-#define NUMERIC_SLACK 32
-
 /* ---- keys ---- */
 
 static inline uint64
@@ -464,8 +460,8 @@ widen_numeric(GstoreBounds *bounds)
 {
 	if (bounds->least > bounds->greatest)
 		return;
-	bounds->least -= bounds->least < NUMERIC_SLACK ? bounds->least : NUMERIC_SLACK;
-	bounds->greatest += UINT64_MAX - bounds->greatest < NUMERIC_SLACK ? UINT64_MAX - bounds->greatest : NUMERIC_SLACK;
+	bounds->least -= bounds->least < GSTORE_NUMERIC_SLACK ? bounds->least : GSTORE_NUMERIC_SLACK;
+	bounds->greatest += UINT64_MAX - bounds->greatest < GSTORE_NUMERIC_SLACK ? UINT64_MAX - bounds->greatest : GSTORE_NUMERIC_SLACK;
 }
 
 /* All blocks of one column; bounds are stride apart. */

@@ -33,6 +33,11 @@ typedef enum GstoreOrder
 	GSTORE_ORDER_UUID
 } GstoreOrder;
 
+/* Keys next to a numeric's that may be those of equal values: two ways lead to
+ * its approximation, each off by a few units in the last place.  Bounds of
+ * blocks are wider by that. */
+#define GSTORE_NUMERIC_SLACK 32
+
 /* The keys of one column in one block. */
 typedef struct GstoreBounds
 {

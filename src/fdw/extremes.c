@@ -21,6 +21,7 @@ typedef struct Extreme
 	AttrNumber attnum;
 	bool greatest;				 /* max, not min */
 	bool exact;					 /* different values have different keys */
+	uint64 slack;				 /* between keys that may be of equal values */
 	const GstoreBounds *witness; /* of a block that holds the key: its first
 								  * column; NULL: none is known */
 	uint64 key;
@@ -52,8 +53,10 @@ static int
 compare(const Extreme *extreme, const GstoreBounds *bounds)
 {
 	uint64 found = extreme->greatest ? bounds->greatest : bounds->least;
+	uint64 apart = found < extreme->key ? extreme->key - found
+										: found - extreme->key;
 
-	if (found == extreme->key)
+	if (apart <= extreme->slack)
 		return 0;
 	return (found < extreme->key) != extreme->greatest ? -1 : 1;
 }
@@ -130,6 +133,8 @@ gstore_extremes_make(List *aggrefs, const GstoreSeenSet *set)
 						 order == GSTORE_ORDER_FLOAT ||
 						 order == GSTORE_ORDER_DATE ||
 						 order == GSTORE_ORDER_TIMESTAMP;
+		extreme->slack = order == GSTORE_ORDER_NUMERIC ? GSTORE_NUMERIC_SLACK
+													   : 0;
 	}
 	take_set(extremes, set);
 	return extremes;
