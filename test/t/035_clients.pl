@@ -82,6 +82,15 @@ else
 		'and rows');
 	like($got, qr/^\Q{'k': 2, 't': None, 'l': None, 'p': None, 'ps': [], 'n': None, 'd': None}\E$/m, 'with NULLs');
 	like(answer($python, "$ENV{GSTORE_CLIENTS}/host_pyarrow.py", $connection, 'nothing'), qr/the table is empty/, 'an empty table');
+
+	# columns that came and went after the rows; chunks of two formats
+	sql($node, q{ALTER FOREIGN TABLE nested DROP COLUMN t; ALTER FOREIGN TABLE nested ADD COLUMN z int; INSERT INTO nested (k, z) VALUES (3, 33)});
+	$got = answer($python, "$ENV{GSTORE_CLIENTS}/host_pyarrow.py", $connection, 'nested');
+	unlike($got, qr/^t: /m, 'a dropped column is not there');
+	like($got, qr/^\{'k': 1, .*'z': None\}$/m, 'an added one is NULL in older rows');
+	like($got, qr/^\{'k': 3, .*'z': 33\}$/m, 'and has the values of newer ones');
+	sql($node, q{ALTER FOREIGN TABLE arrow OPTIONS (SET format 'pgstrom'); INSERT INTO arrow VALUES (-1, 0.5, 1, NULL)});
+	same_sum(answer($python, "$ENV{GSTORE_CLIENTS}/host_numpy.py", $connection, 'arrow', 'x'), 'arrow', 'x', 'chunks of two formats in one image');
 	sql($node, 'DROP FOREIGN TABLE nested');
 }
 
