@@ -9,12 +9,15 @@
 
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
+#include "libpq/pqformat.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
@@ -35,7 +38,15 @@ typedef enum Final
 	FINAL_EXACT_VAR_POP,
 	FINAL_EXACT_VAR_SAMP,
 	FINAL_EXACT_STDDEV_POP,
-	FINAL_EXACT_STDDEV_SAMP
+	FINAL_EXACT_STDDEV_SAMP,
+	/* transition states, for PostgreSQL to combine */
+	PARTIAL_INT8_MEAN, /* int8[]: rows, sum */
+	PARTIAL_MOMENTS,   /* float8[]: rows, sum, squared deviations */
+	/* those of its functions that serialize one to bytea */
+	PARTIAL_INT8_AVG,	  /* rows, sum */
+	PARTIAL_NUMERIC_AVG,  /* and what was seen: scales, NaNs, infinities */
+	PARTIAL_NUMERIC_POLY, /* rows, sum, sum of squares */
+	PARTIAL_NUMERIC		  /* and what was seen */
 } Final;
 
 typedef struct AggregateEntry
@@ -175,6 +186,59 @@ gstore_aggregate_is_distinct(const Aggref *aggref)
 	}
 }
 
+/* What the transition state of an aggregate is made of; false: it is one that
+ * is not known. */
+static bool
+partial_form(const Aggref *aggref, Final *final)
+{
+	HeapTuple tuple;
+	Oid serialize;
+
+	*final = find_entry(aggref->aggfnoid)->final;
+	if (aggref->aggtranstype != INTERNALOID)
+	{
+		if (*final == FINAL_MEAN && aggref->aggtranstype == INT8ARRAYOID)
+			*final = PARTIAL_INT8_MEAN;
+		else if (aggref->aggtranstype == FLOAT8ARRAYOID)
+			*final = PARTIAL_MOMENTS;
+		else
+			return *final == FINAL_COUNT || *final == FINAL_VALUE;
+		return true;
+	}
+	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	serialize = ((Form_pg_aggregate) GETSTRUCT(tuple))->aggserialfn;
+	ReleaseSysCache(tuple);
+	switch (serialize)
+	{
+		case F_INT8_AVG_SERIALIZE:
+			*final = PARTIAL_INT8_AVG;
+			return true;
+		case F_NUMERIC_AVG_SERIALIZE:
+			*final = PARTIAL_NUMERIC_AVG;
+			return true;
+		case F_NUMERIC_POLY_SERIALIZE:
+			*final = PARTIAL_NUMERIC_POLY;
+			return true;
+		case F_NUMERIC_SERIALIZE:
+			*final = PARTIAL_NUMERIC;
+			return true;
+		default:
+			return false;
+	}
+}
+
+static bool
+supports_split(const Aggref *aggref)
+{
+	Final final;
+
+	return aggref->aggsplit == AGGSPLIT_SIMPLE ||
+		   (aggref->aggsplit == AGGSPLIT_INITIAL_SERIAL &&
+			partial_form(aggref, &final));
+}
+
 bool
 gstore_aggregate_supports(const Aggref *aggref, Index varno)
 {
@@ -182,8 +246,8 @@ gstore_aggregate_supports(const Aggref *aggref, Index varno)
 	GstoreOpcode opcode;
 
 	if (find_entry(aggref->aggfnoid) == NULL ||
-		aggref->aggkind != AGGKIND_NORMAL || aggref->aggorder != NIL || aggref->aggsplit != AGGSPLIT_SIMPLE ||
-		aggref->agglevelsup != 0 || list_length(aggref->args) > 1)
+		aggref->aggkind != AGGKIND_NORMAL || aggref->aggorder != NIL ||
+		!supports_split(aggref) || aggref->agglevelsup != 0 || list_length(aggref->args) > 1)
 		return false;
 	argument = gstore_aggregate_argument(aggref);
 	/* Different values have equal squares. */
@@ -330,13 +394,91 @@ make_exact_variance(const GstoreAggregateState *values,
 							   Int32GetDatum(digits));
 }
 
+/* ---- transition states ---- */
+
+/* As PostgreSQL's numericvar_serialize writes it: what numeric_send does, with
+ * four bytes for each number before the digits. */
+static void
+send_sum(StringInfo to, const GstoreAggregateState *state)
+{
+	bytea *sent = DatumGetByteaP(DirectFunctionCall1(numeric_send,
+													 make_numeric(state->value.integer,
+																  state->scale)));
+	StringInfoData from;
+
+	initStringInfo(&from);
+	appendBinaryStringInfo(&from, VARDATA(sent), VARSIZE(sent) - VARHDRSZ);
+	for (int i = 0; i < 4; i++)
+		pq_sendint32(to, (uint32) (int16) pq_getmsgint(&from, 2));
+	appendBinaryStringInfo(to, from.data + from.cursor, from.len - from.cursor);
+}
+
+/* As numeric_serialize and its likes write them (numeric.c). */
+static Datum
+serialize(Final form, const GstoreAggregateState *values,
+		  const GstoreAggregateState *squares)
+{
+	StringInfoData to;
+
+	pq_begintypsend(&to);
+	pq_sendint64(&to, values->count);
+	send_sum(&to, values);
+	if (form == PARTIAL_NUMERIC_POLY || form == PARTIAL_NUMERIC)
+		send_sum(&to, squares);
+	if (form == PARTIAL_NUMERIC_AVG || form == PARTIAL_NUMERIC)
+	{
+		pq_sendint32(&to, (uint32) values->scale); /* the largest */
+		pq_sendint64(&to, values->count);		   /* values of that scale */
+		for (int i = 0; i < 3; i++)				   /* NaN and infinities */
+			pq_sendint64(&to, 0);
+	}
+	return PointerGetDatum(pq_endtypsend(&to));
+}
+
+static Datum
+make_array(Oid type, const Datum *elements, int n)
+{
+	return PointerGetDatum(construct_array((Datum *) elements, n, type, 8,
+										   FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+}
+
+/* A transition state of a kind above. */
+static Datum
+make_partial(Final form, const GstoreAggregateState *values,
+			 const GstoreAggregateState *squares)
+{
+	Datum parts[3];
+
+	if (form == PARTIAL_INT8_MEAN)
+	{
+		parts[0] = Int64GetDatum(values->count);
+		parts[1] = make_int8(values->value.integer);
+		return make_array(INT8OID, parts, 2);
+	}
+	if (form == PARTIAL_MOMENTS)
+	{
+		parts[0] = Float8GetDatum((double) values->count);
+		parts[1] = Float8GetDatum(values->value.real.sum);
+		parts[2] = Float8GetDatum(values->value.real.deviations);
+		return make_array(FLOAT8OID, parts, 3);
+	}
+	return serialize(form, values, squares);
+}
+
+/* ---- results ---- */
+
 GstoreResultForm
 gstore_result_form(Node *key_or_aggref)
 {
 	GstoreResultForm form = {getBaseType(exprType(key_or_aggref)), FINAL_VALUE};
+	Final final;
 
-	if (IsA(key_or_aggref, Aggref))
-		form.final = find_entry(((Aggref *) key_or_aggref)->aggfnoid)->final;
+	if (!IsA(key_or_aggref, Aggref))
+		return form;
+	final = find_entry(((Aggref *) key_or_aggref)->aggfnoid)->final;
+	if (((Aggref *) key_or_aggref)->aggsplit != AGGSPLIT_SIMPLE)
+		(void) partial_form((Aggref *) key_or_aggref, &final);
+	form.final = final;
 	return form;
 }
 
@@ -390,6 +532,13 @@ gstore_aggregate_result(const GstoreResultForm *form,
 			return make_exact_variance(state, squares, n, true);
 		case FINAL_EXACT_STDDEV_SAMP:
 			return make_exact_variance(state, squares, n - 1, true);
+		case PARTIAL_INT8_MEAN:
+		case PARTIAL_MOMENTS:
+		case PARTIAL_INT8_AVG:
+		case PARTIAL_NUMERIC_AVG:
+		case PARTIAL_NUMERIC_POLY:
+		case PARTIAL_NUMERIC:
+			return make_partial((Final) form->final, state, squares);
 	}
 	return (Datum) 0;
 }

@@ -15,6 +15,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
+#include "optimizer/appendinfo.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -41,6 +42,8 @@ typedef struct Wanted
 	Index varno;	  /* of the table */
 	PathTarget *keys; /* with their sortgrouprefs */
 	List *aggrefs;
+	AggSplit aggsplit; /* of a partition: their transition states, to be
+						* combined with those of others */
 } Wanted;
 
 /* Is the expression made of keys, aggregates the engine has, and what stays the
@@ -87,10 +90,24 @@ is_computable(Node *node, Wanted *wanted)
 	}
 }
 
+/* An expression of the query, as one of the table's: a partition has columns of
+ * its own. */
+static Node *
+translate(PlannerInfo *root, RelOptInfo *table, Node *expr)
+{
+	AppendRelInfo **appinfos;
+	int n;
+
+	if (table->reloptkind != RELOPT_OTHER_MEMBER_REL)
+		return expr;
+	appinfos = find_appinfos_by_relids(root, table->relids, &n);
+	return adjust_appendrel_attrs(root, expr, n, appinfos);
+}
+
 /* The group keys; false if one is not for the engine. */
 static bool
-collect_keys(PlannerInfo *root, PathTarget *target, List *group_clause,
-			 Wanted *wanted)
+collect_keys(PlannerInfo *root, RelOptInfo *table, PathTarget *target,
+			 List *group_clause, Wanted *wanted)
 {
 	int i = 0;
 	ListCell *cell;
@@ -111,8 +128,9 @@ collect_keys(PlannerInfo *root, PathTarget *target, List *group_clause,
 	foreach(cell, group_clause)
 	{
 		SortGroupClause *clause = lfirst(cell);
-		Expr *expr = (Expr *) get_sortgroupclause_expr(clause,
-													   root->parse->targetList);
+		Expr *expr = (Expr *) translate(root, table,
+										get_sortgroupclause_expr(clause,
+																 root->parse->targetList));
 
 		if (list_member(wanted->keys->exprs, expr))
 			continue;
@@ -159,14 +177,14 @@ find_scan(RelOptInfo *baserel)
  */
 static Path *
 make_fallback(PlannerInfo *root, RelOptInfo *upper, Path *scan,
-			  PathTarget *target, List *group_clause, bool sorts,
-			  double groups)
+			  PathTarget *target, List *group_clause, AggSplit aggsplit,
+			  bool sorts, double groups)
 {
 	AggStrategy strategy = AGG_HASHED;
 	AggClauseCosts costs;
 
 	MemSet(&costs, 0, sizeof(costs));
-	get_agg_clause_costs(root, AGGSPLIT_SIMPLE, &costs);
+	get_agg_clause_costs(root, aggsplit, &costs);
 	if (group_clause == NIL)
 		strategy = AGG_PLAIN;
 	else if (sorts)
@@ -175,8 +193,8 @@ make_fallback(PlannerInfo *root, RelOptInfo *upper, Path *scan,
 		scan = (Path *) create_sort_path(root, upper, scan,
 										 root->group_pathkeys, -1.0);
 	return (Path *) create_agg_path(root, upper, scan, target, strategy,
-									AGGSPLIT_SIMPLE, group_clause, NIL,
-									&costs, groups);
+									aggsplit, group_clause, NIL, &costs,
+									groups);
 }
 
 /* Groups of the table whose keys and aggregates are wanted, as a path of an
@@ -204,8 +222,8 @@ add_group_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
 				  list_length(wanted->aggrefs) * sizeof(GstoreAggregateState)) >
 		get_hash_memory_limit())
 		return;
-	fallback = make_fallback(root, upper, scan, target, group_clause, sorts,
-							 groups);
+	fallback = make_fallback(root, upper, scan, target, group_clause,
+							 wanted->aggsplit, sorts, groups);
 	total = scan->startup_cost +
 			(scan->total_cost - scan->startup_cost) * ENGINE_COST_FACTOR +
 			groups * cpu_tuple_cost;
@@ -223,29 +241,30 @@ add_group_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
 static bool
 is_table(RelOptInfo *input)
 {
-	return IS_SIMPLE_REL(input) && input->reloptkind == RELOPT_BASEREL &&
-		   filters_all(input);
+	return IS_SIMPLE_REL(input) && filters_all(input);
 }
 
 static void
 add_aggregate_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
-				   GroupPathExtraData *extra)
+				   GroupPathExtraData *extra, AggSplit aggsplit)
 {
 	Query *parse = root->parse;
 	List *group_clause = gstore_group_clause(root);
-	Wanted wanted = {0};
+	bool sorts = root->numOrderedAggs > 0;
+	bool whole = aggsplit == AGGSPLIT_SIMPLE;
+	Wanted wanted = {.aggsplit = aggsplit};
 
-	if (extra->patype != PARTITIONWISE_AGGREGATE_NONE ||
-		parse->groupingSets != NIL || !grouping_is_hashable(group_clause))
+	if (parse->groupingSets != NIL || !grouping_is_hashable(group_clause) ||
+		(sorts && input->reloptkind != RELOPT_BASEREL))
 		return;
 	wanted.varno = input->relid;
 	wanted.keys = create_empty_pathtarget();
-	if (!collect_keys(root, output->reltarget, group_clause, &wanted) ||
+	if (!collect_keys(root, input, output->reltarget, group_clause, &wanted) ||
 		!is_computable((Node *) output->reltarget->exprs, &wanted) ||
-		!is_computable(extra->havingQual, &wanted))
+		(whole && !is_computable(extra->havingQual, &wanted)))
 		return;
 	add_group_path(root, input, output, output->reltarget, &wanted,
-				   group_clause, root->numOrderedAggs > 0, extra->havingQual);
+				   group_clause, sorts, whole ? extra->havingQual : NULL);
 }
 
 /* SELECT DISTINCT of a table's columns and what is made of them. */
@@ -264,7 +283,7 @@ add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 		return;
 	wanted.varno = input->relid;
 	wanted.keys = create_empty_pathtarget();
-	if (!collect_keys(root, target, clause, &wanted) ||
+	if (!collect_keys(root, input, target, clause, &wanted) ||
 		!is_computable((Node *) target->exprs, &wanted))
 		return;
 	add_group_path(root, input, output, target, &wanted, clause, false, NULL);
@@ -278,7 +297,11 @@ get_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 		!is_table(input))
 		return;
 	if (stage == UPPERREL_GROUP_AGG)
-		add_aggregate_path(root, input, output, extra);
+		add_aggregate_path(root, input, output, extra, AGGSPLIT_SIMPLE);
+	else if (stage == UPPERREL_PARTIAL_GROUP_AGG &&
+			 ((GroupPathExtraData *) extra)->patype == PARTITIONWISE_AGGREGATE_PARTIAL)
+		add_aggregate_path(root, input, output, extra,
+						   AGGSPLIT_INITIAL_SERIAL);
 	else if (stage == UPPERREL_DISTINCT)
 		add_distinct_path(root, input, output);
 }

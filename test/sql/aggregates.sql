@@ -178,6 +178,39 @@ SELECT done_by('SELECT t, k, count(*) FROM m GROUP BY t, k');
 RESET gstore_fdw.host_threads;
 RESET work_mem;
 
+-- Partitions, each aggregated where it is.
+SET enable_partitionwise_aggregate = on;
+CREATE TABLE parted (k int, s int2, b int8, f float8, f4 float4, n numeric(12,2), t text COLLATE "C", bo bool) PARTITION BY RANGE (k);
+CREATE FOREIGN TABLE parted_1 (bo bool, t text COLLATE "C", n numeric(12,2), f4 float4, f float8, b int8, s int2, k int) SERVER gstore_fdw OPTIONS (format 'arrow');
+ALTER TABLE parted ATTACH PARTITION parted_1 FOR VALUES FROM (0) TO (10000);
+CREATE FOREIGN TABLE parted_2 PARTITION OF parted FOR VALUES FROM (10000) TO (20000) SERVER gstore_fdw;
+CREATE TABLE parted_3 PARTITION OF parted FOR VALUES FROM (20000) TO (40000);
+CREATE FOREIGN TABLE parted_4 PARTITION OF parted FOR VALUES FROM (40000) TO (50000) SERVER gstore_fdw;
+INSERT INTO parted SELECT k, s, b, f, f4, n, t, bo FROM h WHERE k >= 0;
+CREATE TABLE whole AS SELECT * FROM parted;
+EXPLAIN (COSTS OFF) SELECT s, sum(n), avg(b) FROM parted GROUP BY s;
+EXPLAIN (COSTS OFF) SELECT k, sum(n) FROM parted WHERE k < 15000 GROUP BY k HAVING count(*) > 0;
+SELECT query, answer(replace(query, 'TTT', 'parted')) = answer(replace(query, 'TTT', 'whole')) AS same
+FROM (VALUES
+	('SELECT count(*), count(t), sum(s), sum(k), sum(b), sum(n) FROM TTT'),
+	('SELECT s, count(*), avg(s), avg(k), avg(b), avg(n), min(n), max(k), bool_and(bo), bit_or(s) FROM TTT GROUP BY s'),
+	('SELECT t, variance(k), stddev(b), var_pop(n), stddev_samp(s), round(variance(f)::numeric, 4), round(avg(f)::numeric, 6), round(avg(f4)::numeric, 3) FROM TTT GROUP BY t'),
+	('SELECT sum(n) FILTER (WHERE bo), avg(b) FILTER (WHERE k < 0) FROM TTT'),
+	('SELECT avg(n) / 3, sum(-n), variance(-n) FROM TTT WHERE k > 9000'),
+	('SELECT k, sum(b), max(n) FROM TTT GROUP BY k HAVING sum(b) > 10'),
+	('SELECT s + 1, count(*) FROM TTT GROUP BY s + 1 HAVING avg(n) > 4'),
+	('SELECT count(*) FROM TTT GROUP BY s'),
+	('SELECT sum(n), avg(b), variance(k), avg(f), count(n) FROM TTT WHERE k < -5'),
+	('SELECT count(DISTINCT s), sum(k) FROM TTT')) AS q(query);
+-- more digits than 64 bits have, and a partition that the engine gives up on
+SELECT answer('SELECT sum(b * 1000003), avg(n * n), variance(b * 7) FROM parted')
+	 = answer('SELECT sum(b * 1000003), avg(n * n), variance(b * 7) FROM whole') AS same;
+SET work_mem = '64kB';
+SELECT answer('SELECT k % 7919, sum(n) FROM parted GROUP BY k % 7919')
+	 = answer('SELECT k % 7919, sum(n) FROM whole GROUP BY k % 7919') AS same;
+RESET work_mem;
+RESET enable_partitionwise_aggregate;
+
 -- Left to PostgreSQL again and again, into tuples that are kept.
 CREATE FOREIGN TABLE odd (k int, n numeric) SERVER gstore_fdw;
 INSERT INTO odd SELECT i, CASE WHEN i = 7 THEN 'NaN' ELSE i::numeric END FROM generate_series(1, 3000) i;
