@@ -10,6 +10,7 @@ use warnings FATAL => 'all';
 
 use GstoreFault;
 use GstoreNode;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -63,12 +64,24 @@ sub is_clean
 		qr/ERROR:\s+(53200|55000|58000|58030|0A000|22023): .*DETAIL:.*\w/s, $name);
 }
 
+# Memory of another process, for the calls that open and close it.
+$ENV{GSTORE_CUDA_LIBRARY} = $ENV{GSTORE_CUDASIM};
+my ($in, $out) = ('', '');
+my $region = IPC::Run::start(
+	[ 'python3', "$ENV{GSTORE_CLIENTS}/gpu_region.py", 4 << 20, 0 ],
+	'<', \$in, '>', \$out, IPC::Run::timeout(1800));
+$region->pump until $out =~ /\n/;
+chomp(my $handle = $out);
+my $import = "SELECT lo_import_gpu(0, '\\x$handle', 100, 1000)";
+
 fill();
 foreach my $call (
 	'cuCtxSetCurrent', 'cuMemGetInfo_v2',
 	'cuMemAlloc_v2', 'cuMemFree_v2',
 	'cuStreamQuery', 'cuLaunchHostFunc',
-	'cuMemcpyHtoDAsync_v2', 'cuMemcpyDtoHAsync_v2')
+	'cuMemcpyHtoDAsync_v2', 'cuMemcpyDtoHAsync_v2', 'cuMemsetD8Async',
+	'cuIpcGetMemHandle', 'cuIpcOpenMemHandle_v2', 'cuMemGetAddressRange_v2',
+	'cuIpcCloseMemHandle')
 {
 	# refused, no memory, not supported, the context is dead
 	foreach my $code (1, 2, 801, 700)
@@ -91,6 +104,11 @@ foreach my $call (
 		}
 		$error = error_of($node, $read);
 		is_clean($error, "$name: reading fails cleanly") if $error ne '';
+		foreach my $share (q{SELECT gstore_export_ipchandle('kept')}, $import)
+		{
+			$error = error_of($node, $share);
+			is_clean($error, "$name: $share fails cleanly") if $error ne '';
+		}
 		error_of($node, 'DROP FOREIGN TABLE loaded');
 		error_of($node, 'SELECT gstore_request_barrier()');
 		inject('');
@@ -145,6 +163,8 @@ foreach my $call ('cuDeviceGetCount', 'cuDevicePrimaryCtxRetain',
 # Nothing of all this stays.
 sql($node, 'DROP FOREIGN TABLE kept');
 ok(nothing_left($node, $empty, 'in the end'), 'nothing is left behind');
+$in = '';
+$region->kill_kill;
 $node->stop;
 
 done_testing();
