@@ -43,12 +43,11 @@ takes_window(void *state, const GstoreWindow *window)
 }
 
 GstoreKernels *
-gstore_kernels_begin(GstoreScanInput *input, int device, GstoreKernelUse *use)
+gstore_kernels_sieve(const GstoreProgram *program, int device,
+					 const char *relname, GstoreKernelUse *use)
 {
-	const GstoreProgram *program = input->program;
 	GstoreKernels *kernels;
 
-	gstore_scan_in_place(input, NULL, NULL);
 	if (!gstore_guc_enable_kernels)
 	{
 		use->why_not = "gstore_fdw.enable_kernels is off";
@@ -60,64 +59,120 @@ gstore_kernels_begin(GstoreScanInput *input, int device, GstoreKernelUse *use)
 	if (!gstore_kernel_translate(program, palloc(gstore_kernel_memory(program)),
 								 &kernels->program, &use->why_not))
 		return NULL;
-	kernels->input = input;
 	kernels->use = use;
-	kernels->views = palloc0(Max(1, program->ncolumns) *
-							 sizeof(GstoreColumnView));
-	kernels->purpose = psprintf("computing on foreign table \"%s\"",
-								input->relname);
+	kernels->purpose = psprintf("computing on foreign table \"%s\"", relname);
 	kernels->order.device = device;
 	kernels->order.kernel = GSTORE_KERNEL_SCAN;
 	kernels->order.shared_bytes = gstore_kernel_shared(&kernels->program);
+	return kernels;
+}
+
+GstoreKernels *
+gstore_kernels_begin(GstoreScanInput *input, int device, GstoreKernelUse *use)
+{
+	GstoreKernels *kernels;
+
+	gstore_scan_in_place(input, NULL, NULL);
+	kernels = gstore_kernels_sieve(input->program, device, input->relname, use);
+	if (kernels == NULL)
+		return NULL;
+	kernels->input = input;
+	kernels->views = palloc0(Max(1, input->program->ncolumns) *
+							 sizeof(GstoreColumnView));
 	gstore_scan_in_place(input, takes_window, kernels);
 	return kernels;
+}
+
+/* Launch over the pieces; the result, or NULL: it was refused. */
+static const void *
+run_pieces(GstoreKernels *kernels, uint32 blocks, GstoreLaunchLayout *layout,
+		   GstoreLaunchRun **run)
+{
+	GstoreLaunchOrder *order = &kernels->order;
+	const void *result;
+	instr_time start;
+	instr_time end;
+
+	INSTR_TIME_SET_CURRENT(start);
+	if (!gstore_kernel_layout(&kernels->program, kernels->pieces,
+							  kernels->npieces, blocks, layout))
+	{
+		kernels->use->why_not = "there are too many rows";
+		return NULL;
+	}
+	order->blocks = gstore_launch_blocks(order->device);
+	order->told_bytes = layout->copied_bytes;
+	order->total_bytes = layout->launch.bytes;
+	order->result_at = layout->launch.result;
+	order->result_bytes = layout->result_bytes;
+	*run = gstore_launch_prepare(order);
+	if (*run == NULL)
+	{
+		kernels->use->why_not = "the staging area is too small";
+		return NULL;
+	}
+	gstore_kernel_write(&kernels->program, kernels->pieces, kernels->npieces,
+						layout, gstore_launch_memory(*run));
+	result = gstore_launch_run(*run, kernels->purpose, &kernels->use->why_not);
+	INSTR_TIME_SET_CURRENT(end);
+	INSTR_TIME_ACCUM_DIFF(kernels->use->use.time, end, start);
+	if (result == NULL)
+		return NULL;
+	kernels->use->use.bytes += kernels->bytes;
+	kernels->use->launches++;
+	kernels->bytes = 0;
+	kernels->npieces = 0;
+	order->nchunks = 0;
+	return result;
 }
 
 /* Launch what was collected. */
 static bool
 launch(GstoreKernels *kernels, GstoreEngine *engine, GstoreEngineStatus *status)
 {
-	GstoreLaunchOrder *order = &kernels->order;
 	GstoreLaunchLayout layout;
 	GstoreLaunchRun *run;
 	const void *result;
-	instr_time start;
-	instr_time end;
 
 	if (kernels->npieces == 0)
 		return true;
-	INSTR_TIME_SET_CURRENT(start);
-	order->blocks = gstore_launch_blocks(order->device);
-	if (!gstore_kernel_layout(&kernels->program, kernels->pieces,
-							  kernels->npieces, order->blocks, &layout))
-	{
-		kernels->use->why_not = "there are too many rows";
-		return false;
-	}
-	order->told_bytes = layout.copied_bytes;
-	order->total_bytes = layout.launch.bytes;
-	order->result_at = layout.launch.result;
-	order->result_bytes = layout.result_bytes;
-	run = gstore_launch_prepare(order);
-	if (run == NULL)
-	{
-		kernels->use->why_not = "the staging area is too small";
-		return false;
-	}
-	gstore_kernel_write(&kernels->program, kernels->pieces, kernels->npieces,
-						&layout, gstore_launch_memory(run));
-	result = gstore_launch_run(run, kernels->purpose, &kernels->use->why_not);
+	result = run_pieces(kernels, gstore_launch_blocks(kernels->order.device),
+						&layout, &run);
 	if (result == NULL)
 		return false;
 	*status = gstore_kernel_absorb(&kernels->program, &layout, result, engine);
 	gstore_launch_end(run);
-	INSTR_TIME_SET_CURRENT(end);
-	INSTR_TIME_ACCUM_DIFF(kernels->use->use.time, end, start);
-	kernels->use->use.bytes += kernels->bytes;
-	kernels->use->launches++;
-	kernels->bytes = 0;
-	kernels->npieces = 0;
-	order->nchunks = 0;
+	return true;
+}
+
+bool
+gstore_kernels_sift(GstoreKernels *kernels, const GstoreWindow *window,
+					const GstoreColumnView *columns, uint64 bytes, uint8 *pass,
+					uint8 *recheck)
+{
+	const GstoreChunk *chunk = window->seen->chunk;
+	GstoreEngineInput piece = {.columns = columns,
+							   .rows = window->rows,
+							   .hidden = window->seen->hidden,
+							   .hidden_bit = window->first};
+	GstoreLaunchLayout layout;
+	GstoreLaunchRun *run;
+	const void *result;
+
+	if (!gstore_kernel_takes(&kernels->program, &piece))
+		return false;
+	kernels->pieces = &piece;
+	kernels->npieces = 1;
+	kernels->bytes = bytes;
+	kernels->order.chunks[0] = chunk->self;
+	kernels->order.nchunks = 1;
+	kernels->order.epoch = chunk->location.epoch;
+	result = run_pieces(kernels, 0, &layout, &run);
+	kernels->pieces = NULL;
+	if (result == NULL)
+		return false;
+	gstore_kernel_passes(&layout, result, 0, 0, window->rows, pass, recheck);
+	gstore_launch_end(run);
 	return true;
 }
 

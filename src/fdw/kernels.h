@@ -26,6 +26,20 @@ typedef struct GstoreKernelUse
  * current memory context; from here on windows of the input may stay in place. */
 extern GstoreKernels *gstore_kernels_begin(GstoreScanInput *input,
 										   int device, GstoreKernelUse *use);
+/* The same of a program that filters, whatever reads the rows. */
+extern GstoreKernels *gstore_kernels_sieve(const GstoreProgram *program,
+										   int device, const char *relname,
+										   GstoreKernelUse *use);
+/*
+ * Which rows of a window, which is in place, pass; the bitmaps are all 0.
+ * columns are the window's in the program's order, of so many bytes.  False:
+ * kernels cannot tell.
+ */
+extern bool gstore_kernels_sift(GstoreKernels *kernels,
+								const GstoreWindow *window,
+								const GstoreColumnView *columns, uint64 bytes,
+								uint8 *pass, uint8 *recheck);
+
 /* The window at hand, which is in place; its rows go into the engine's groups
  * now or later.  False: a launch was refused, and nothing of this came to
  * anything. */

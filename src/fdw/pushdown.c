@@ -16,6 +16,7 @@
 #include "utils/ruleutils.h"
 
 #include "exec/exec.h"
+#include "fdw/kernels.h"
 #include "fdw/pushdown.h"
 #include "guc.h"
 
@@ -45,6 +46,10 @@ struct GstorePushdown
 	uint64 rechecked;
 	uint64 window_bytes; /* of the program's columns */
 	GstoreEngineUse use;
+	int device;
+	GstoreKernels *kernels; /* NULL: not asked for, or they cannot */
+	bool asked_kernels;
+	GstoreKernelUse kernel_use;
 };
 
 /* ---- planning ---- */
@@ -143,6 +148,52 @@ gstore_pushdown_bind(const GstoreProgram *program, const GstoreWindow *window,
 	return bytes;
 }
 
+/* The GstoreSiftRows: have kernels filter a chunk. */
+static bool
+sift_rows(void *state, const GstoreWindow *window, uint8 *pass, uint8 *recheck)
+{
+	GstorePushdown *pushdown = state;
+	MemoryContext old;
+	uint64 bytes;
+
+	if (!pushdown->compiled)
+		compile_program(pushdown);
+	if (pushdown->program == NULL)
+		return false;
+	if (!pushdown->asked_kernels)
+	{
+		old = MemoryContextSwitchTo(pushdown->context);
+		pushdown->asked_kernels = true;
+		pushdown->kernels = gstore_kernels_sieve(pushdown->program,
+												 pushdown->device,
+												 pushdown->relname,
+												 &pushdown->kernel_use);
+		MemoryContextSwitchTo(old);
+	}
+	if (pushdown->kernels == NULL)
+		return false;
+	bytes = gstore_pushdown_bind(pushdown->program, window, pushdown->attnums,
+								 pushdown->ncolumns, pushdown->relname,
+								 pushdown->columns);
+	if (gstore_kernels_sift(pushdown->kernels, window, pushdown->columns, bytes,
+							pass, recheck))
+		return true;
+
+	/* what was refused once is not asked for again, but for columns of another
+	 * kind */
+	if (pushdown->kernel_use.why_not != NULL)
+		pushdown->kernels = NULL;
+	return false;
+}
+
+void
+gstore_pushdown_sift(GstorePushdown *pushdown, GstoreWindowScan *windows,
+					 int device, const bool *for_filter)
+{
+	pushdown->device = device;
+	gstore_windows_sift(windows, sift_rows, pushdown, for_filter);
+}
+
 static void
 bind_window(GstorePushdown *pushdown, const GstoreWindow *window)
 {
@@ -214,6 +265,14 @@ gstore_pushdown_batch(GstorePushdown *pushdown, const GstoreWindow *window,
 	uint64 at;
 	uint8 any = 0;
 
+	if (window->pass != NULL)
+	{
+		*pass = window->pass + first / 8;
+		*recheck = window->recheck + first / 8;
+		for (uint64 i = 0; i < (count + 7) / 8; i++)
+			any |= (*pass)[i];
+		return any != 0;
+	}
 	if (!pushdown->compiled)
 		compile_program(pushdown);
 	if (first == 0 || pushdown->window != window)
@@ -257,6 +316,8 @@ gstore_pushdown_rescan(GstorePushdown *pushdown)
 	pushdown->compiled = false;
 	pushdown->program = NULL;
 	pushdown->engine = NULL;
+	pushdown->kernels = NULL;
+	pushdown->asked_kernels = false;
 }
 
 /* ---- EXPLAIN ---- */
@@ -295,6 +356,7 @@ gstore_pushdown_explain(ForeignScanState *node,
 	if (es->verbose && pushdown->threads > 0)
 		ExplainPropertyInteger("Threads", NULL, pushdown->threads, es);
 	gstore_engine_use_explain(&pushdown->use, es);
+	gstore_kernels_explain(&pushdown->kernel_use, es);
 	if (pushdown->rechecked > 0)
 		ExplainPropertyInteger("Rows Rechecked", NULL, pushdown->rechecked,
 							   es);

@@ -29,6 +29,12 @@ extern GstorePushdown *gstore_pushdown_begin(ForeignScanState *node,
 											 int ncolumns,
 											 const char *relname);
 
+/* The columns that only the conditions need are left out of windows that
+ * kernels have sifted.  Where they can, they do. */
+extern void gstore_pushdown_sift(GstorePushdown *pushdown,
+								 GstoreWindowScan *windows, int device,
+								 const bool *for_filter);
+
 /*
  * Which of the rows [first, first + count) of a window pass: bit i of *pass is
  * row first + i.  Of those in *recheck PostgreSQL must decide.  first goes up

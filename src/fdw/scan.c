@@ -166,6 +166,15 @@ prune_blocks(ForeignScanState *node)
 	MemoryContextSwitchTo(old);
 }
 
+/* Conditions leave out rows before columns are brought, where that can be. */
+static void
+sift_windows(GstoreScanState *state)
+{
+	if (state->pushdown != NULL)
+		gstore_pushdown_sift(state->pushdown, state->windows,
+							 state->target->pinning, state->for_filter);
+}
+
 /* Look at the table at last: what this transaction has staged becomes chunks,
  * and what the snapshot sees is pinned. */
 static void
@@ -197,6 +206,7 @@ take_set(ForeignScanState *node)
 	state->pushdown = gstore_pushdown_begin(node, state->attnums,
 											state->ncolumns,
 											state->target->relname);
+	sift_windows(state);
 
 	/* What is not read is NULL, once and for all. */
 	for (int i = 0; i < slot->tts_tupleDescriptor->natts; i++)
@@ -535,6 +545,7 @@ gstore_scan_open(ForeignScanState *node, const GstoreProgram *program,
 		take_set(node);
 	else
 		gstore_windows_rewind(state->windows);
+	gstore_windows_sift(state->windows, NULL, NULL, NULL);
 	input->relname = state->target->relname;
 	input->scan = node;
 	input->program = program;
@@ -615,6 +626,7 @@ gstore_scan_close(ForeignScanState *node)
 		return;
 	gstore_windows_rewind(state->windows);
 	gstore_windows_in_place(state->windows, NULL, NULL);
+	sift_windows(state);
 }
 
 void

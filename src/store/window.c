@@ -22,7 +22,19 @@ typedef struct Slot
 	GstoreWindow window;
 	GstoreView *view; /* NULL: no bytes are needed */
 	int *nranges;	  /* [ncolumns] */
+	bool only_output; /* the others were for sifting alone, which is done */
 } Slot;
+
+/* Which rows of a chunk are wanted: as many chunks may have windows at a time,
+ * and one more is on its way. */
+#define SIEVES 3
+
+typedef struct Sifted
+{
+	uint8 *pass; /* NULL: free */
+	uint8 *recheck;
+	bool any_recheck;
+} Sifted;
 
 struct GstoreWindowScan
 {
@@ -49,6 +61,12 @@ struct GstoreWindowScan
 	void *test_state;
 	GstorePlaceTest place_test; /* NULL: all bytes are brought */
 	void *place_state;
+	GstoreSiftRows sift; /* NULL: none */
+	void *sift_state;
+	const bool *only_sifted;
+	bool sifted; /* the chunk at hand was, or cannot be */
+	Sifted sieves[SIEVES];
+	Sifted *sieve; /* of the chunk at hand; NULL: all its rows are wanted */
 	GstoreWindowStats stats;
 };
 
@@ -92,6 +110,15 @@ gstore_windows_in_place(GstoreWindowScan *scan, GstorePlaceTest test,
 {
 	scan->place_test = test;
 	scan->place_state = state;
+}
+
+void
+gstore_windows_sift(GstoreWindowScan *scan, GstoreSiftRows sift, void *state,
+					const bool *only_sifted)
+{
+	scan->sift = sift;
+	scan->sift_state = state;
+	scan->only_sifted = only_sifted;
 }
 
 const GstoreWindowStats *
@@ -187,6 +214,15 @@ close_image(GstoreWindowScan *scan)
 	scan->image = NULL;
 }
 
+/* Is a column of the slot's window to be read? */
+static bool
+is_read(const GstoreWindowScan *scan, const Slot *slot, int column)
+{
+	if (!has_column(slot->window.seen->stamp, scan->attnums[column]))
+		return false;
+	return !slot->only_output || !scan->only_sifted[column];
+}
+
 /* Bind the columns of a slot whose bytes have come, or, in place, are there. */
 static void
 bind_columns(GstoreWindowScan *scan, Slot *slot, bool in_place)
@@ -201,7 +237,7 @@ bind_columns(GstoreWindowScan *scan, Slot *slot, bool in_place)
 	{
 		GstoreColumnView *column = &window->columns[i];
 
-		if (!has_column(window->seen->stamp, scan->attnums[i]))
+		if (!is_read(scan, slot, i))
 		{
 			memset(column, 0, sizeof(*column));
 			column->encoding = GSTORE_ENCODING_ABSENT;
@@ -223,23 +259,139 @@ bind_columns(GstoreWindowScan *scan, Slot *slot, bool in_place)
 	}
 }
 
+/* Ask for the ranges of a slot's window; returns how many there are. */
+static int
+find_ranges(GstoreWindowScan *scan, Slot *slot)
+{
+	GstoreWindow *window = &slot->window;
+	int nranges = 0;
+
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		slot->nranges[i] = 0;
+		if (is_read(scan, slot, i))
+			slot->nranges[i] =
+				scan->codec->column_ranges(scan->image, scan->attnums[i] - 1,
+										   window->first, window->rows,
+										   &scan->ranges[nranges]);
+		window->bytes[i] = 0;
+		for (int j = 0; j < slot->nranges[i]; j++)
+			window->bytes[i] += scan->ranges[nranges++].length;
+	}
+	return nranges;
+}
+
+/* Do the ranges of a slot lie within its chunk's allocation? */
+static bool
+lies_within(const GstoreWindowScan *scan, const Slot *slot, int nranges)
+{
+	uint64 length = slot->window.seen->chunk->location.length;
+
+	for (int i = 0; i < nranges; i++)
+		if (scan->ranges[i].offset > length ||
+			scan->ranges[i].length > length - scan->ranges[i].offset)
+			return false;
+	return true;
+}
+
 /* ---- blocks ---- */
+
+static bool
+passes_bounds(GstoreWindowScan *scan, const GstoreSeenChunk *seen,
+			  uint64 first, uint64 rows)
+{
+	const GstoreSchema *schema = &seen->stamp->schema;
+	const GstoreBounds *bounds =
+		scan->test == NULL ? NULL
+						   : gstore_chunk_bounds(seen->chunk, schema,
+												 first / GSTORE_BLOCK_ROWS);
+
+	return bounds == NULL ||
+		   scan->test(scan->test_state, bounds, schema->ncols, rows);
+}
+
+static void
+free_sieve(Sifted *sieve)
+{
+	if (sieve->pass != NULL)
+		pfree(sieve->pass);
+	memset(sieve, 0, sizeof(*sieve));
+}
+
+/* Sift the chunk at hand, if it lies on a device and that can be done.  Its
+ * bitmaps take the place of those of the chunk three before it. */
+static void
+sift_chunk(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
+{
+	Sifted *sieve = &scan->sieves[scan->next_chunk % SIEVES];
+	uint64 bytes = GSTORE_ALIGN(seen->chunk->rows, GSTORE_BATCH_ROWS) / 8;
+	Slot whole = {0};
+	bool sifted;
+
+	scan->sifted = true;
+	if (scan->sift == NULL || scan->ncolumns == 0 ||
+		seen->chunk->location.kind != GSTORE_LOCATION_DEVICE)
+		return;
+	if (scan->image == NULL)
+		open_image(scan, seen);
+	whole.window.seen = seen;
+	whole.window.codec = scan->codec;
+	whole.window.rows = seen->chunk->rows;
+	whole.window.in_place = true;
+	whole.window.columns = palloc0(scan->ncolumns * sizeof(GstoreColumnView));
+	whole.window.bytes = palloc0(scan->ncolumns * sizeof(uint64));
+	whole.nranges = palloc0(scan->ncolumns * sizeof(int));
+	free_sieve(sieve);
+	sieve->pass = MemoryContextAllocExtended(scan->context, 2 * bytes,
+											 MCXT_ALLOC_HUGE | MCXT_ALLOC_ZERO);
+	sieve->recheck = sieve->pass + bytes;
+	sifted = lies_within(scan, &whole, find_ranges(scan, &whole));
+	if (sifted)
+	{
+		bind_columns(scan, &whole, true);
+		sifted = scan->sift(scan->sift_state, &whole.window, sieve->pass,
+							sieve->recheck);
+	}
+	pfree(whole.window.columns);
+	pfree(whole.window.bytes);
+	pfree(whole.nranges);
+	if (!sifted)
+	{
+		free_sieve(sieve);
+		return;
+	}
+	for (uint64 i = 0; i < bytes && !sieve->any_recheck; i++)
+		sieve->any_recheck = sieve->recheck[i] != 0;
+	scan->sieve = sieve;
+}
+
+static bool
+has_sifted_rows(GstoreWindowScan *scan, const GstoreSeenChunk *seen,
+				uint64 first, uint64 rows)
+{
+	if (!scan->sifted)
+		sift_chunk(scan, seen);
+	if (scan->sieve == NULL)
+		return true;
+	for (uint64 i = first / 8; i < (first + rows + 7) / 8; i++)
+		if (scan->sieve->pass[i] != 0)
+			return true;
+	return false;
+}
 
 static bool
 is_block_wanted(GstoreWindowScan *scan, const GstoreSeenChunk *seen,
 				uint64 first)
 {
-	const GstoreSchema *schema = &seen->stamp->schema;
-	const GstoreBounds *bounds;
 	uint64 rows = Min(GSTORE_BLOCK_ROWS, seen->chunk->rows - first);
 
 	scan->stats.blocks++;
-	bounds = scan->test == NULL ? NULL : gstore_chunk_bounds(seen->chunk, schema, first / GSTORE_BLOCK_ROWS);
-	if (bounds == NULL ||
-		scan->test(scan->test_state, bounds, schema->ncols, rows))
-		return true;
-	scan->stats.pruned++;
-	return false;
+	if (!passes_bounds(scan, seen, first, rows))
+	{
+		scan->stats.pruned++;
+		return false;
+	}
+	return has_sifted_rows(scan, seen, first, rows);
 }
 
 /*
@@ -276,28 +428,8 @@ start_chunk(GstoreWindowScan *scan, uint32 number)
 	close_image(scan);
 	scan->next_chunk = number;
 	scan->next_row = scan->run_end = scan->run_next = 0;
-}
-
-/* Ask for the ranges of a slot's window; returns how many there are. */
-static int
-find_ranges(GstoreWindowScan *scan, Slot *slot)
-{
-	GstoreWindow *window = &slot->window;
-	int nranges = 0;
-
-	for (int i = 0; i < scan->ncolumns; i++)
-	{
-		slot->nranges[i] = 0;
-		if (has_column(window->seen->stamp, scan->attnums[i]))
-			slot->nranges[i] =
-				scan->codec->column_ranges(scan->image, scan->attnums[i] - 1,
-										   window->first, window->rows,
-										   &scan->ranges[nranges]);
-		window->bytes[i] = 0;
-		for (int j = 0; j < slot->nranges[i]; j++)
-			window->bytes[i] += scan->ranges[nranges++].length;
-	}
-	return nranges;
+	scan->sifted = false;
+	scan->sieve = NULL;
 }
 
 /* Can all of the run stay where it is?  Its chunk's image is checked not to
@@ -313,11 +445,8 @@ stays_in_place(GstoreWindowScan *scan, Slot *slot)
 		return false;
 	slot->window.rows = scan->run_end - scan->next_row;
 	nranges = find_ranges(scan, slot);
-	for (int i = 0; i < nranges; i++)
-		if (scan->ranges[i].offset > chunk->location.length ||
-			scan->ranges[i].length >
-				chunk->location.length - scan->ranges[i].offset)
-			return false;
+	if (!lies_within(scan, slot, nranges))
+		return false;
 	bind_columns(scan, slot, true);
 	return scan->place_test(scan->place_state, &slot->window);
 }
@@ -350,6 +479,13 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 	window->seen = seen;
 	window->codec = scan->codec;
 	window->first = scan->next_row;
+	slot->only_output = scan->sieve != NULL && !scan->sieve->any_recheck;
+	window->pass = window->recheck = NULL;
+	if (scan->sieve != NULL)
+	{
+		window->pass = scan->sieve->pass + window->first / 8;
+		window->recheck = scan->sieve->recheck + window->first / 8;
+	}
 	window->in_place = stays_in_place(scan, slot);
 	if (!window->in_place)
 	{

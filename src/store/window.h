@@ -22,6 +22,10 @@ typedef struct GstoreWindow
 	GstoreColumnView *columns; /* one per requested column, in order */
 	uint64 *bytes;			   /* of the image that each takes */
 	bool in_place;			   /* columns are addresses on the chunk's device */
+	/* Where the chunk was sifted, bitmaps whose bit 0 is the window's first
+	 * row, LSB first; else NULL. */
+	const uint8 *pass;
+	const uint8 *recheck;
 } GstoreWindow;
 
 /* What was read so far, for EXPLAIN. */
@@ -44,6 +48,15 @@ typedef bool (*GstoreBlockTest)(void *state, const GstoreBounds *bounds,
 /* May a window of a device's chunk stay where it is, its columns being
  * addresses there?  Else its bytes are brought. */
 typedef bool (*GstorePlaceTest)(void *state, const GstoreWindow *window);
+
+/*
+ * Which rows of a device's chunk are wanted at all?  The window is all of the
+ * chunk, in place; the bitmaps have a bit for each of its rows, all 0.  A row that
+ * is set in both has to be looked at once more.  False: that cannot be told, and
+ * all are wanted.
+ */
+typedef bool (*GstoreSiftRows)(void *state, const GstoreWindow *window,
+							   uint8 *pass, uint8 *recheck);
 
 typedef struct GstoreWindowScan GstoreWindowScan;
 
@@ -70,6 +83,10 @@ extern void gstore_windows_prune(GstoreWindowScan *scan, GstoreBlockTest test,
 /* From the first window on, or after a rewind; NULL: all are brought. */
 extern void gstore_windows_in_place(GstoreWindowScan *scan,
 									GstorePlaceTest test, void *state);
+/* The same: blocks without a row that is wanted are left out; and columns that
+ * only say which rows are wanted, but for those to be looked at once more. */
+extern void gstore_windows_sift(GstoreWindowScan *scan, GstoreSiftRows sift,
+								void *state, const bool *only_sifted);
 /* The next window, NULL at the end.  The last one's memory is gone. */
 extern GstoreWindow *gstore_windows_next(GstoreWindowScan *scan);
 extern void gstore_windows_rewind(GstoreWindowScan *scan);

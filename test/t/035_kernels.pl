@@ -1,5 +1,5 @@
-# Aggregates over what lies on a GPU, by kernels: beside a heap twin, with rows
-# deleted, changed and not yet committed, in both formats; then with kernels
+# Aggregates over, and conditions on, what lies on a GPU, by kernels: beside a heap
+# twin, with rows deleted, changed and not yet committed, in both formats; then with kernels
 # that are refused, sessions that go away, and a device that is lost.
 #
 # GSTORE_STATEMENTS  random queries
@@ -175,7 +175,35 @@ sub query
 	  . (@where ? ' WHERE ' . join(' AND ', @where) : '');
 }
 
+# Rows, which kernels only sift: what is shown of them is put together by
+# PostgreSQL.
+sub rows_query
+{
+	my @where = map { condition() } 1 .. pick(1, 1, 2);
+
+	return q{SELECT count(*), md5(string_agg(concat_ws(':', id, i4, n, f8, ts), ',' ORDER BY id)) FROM TABLE WHERE }
+	  . join(' AND ', @where);
+}
+
 agree(query()) for 1 .. $wanted / 2;
+agree(rows_query()) for 1 .. $wanted / 2;
+agree('SELECT id FROM TABLE WHERE i4 = 4711 ORDER BY id LIMIT 3');
+agree(q{SELECT x, s.* FROM (VALUES (17), (4711), (9000)) v(x),
+	LATERAL (SELECT string_agg(id::text, ',' ORDER BY id) FROM TABLE t WHERE t.i4 = v.x) s ORDER BY x},
+	'a scan that starts over, with another parameter');
+agree(q{SELECT count(*) FROM TABLE a JOIN TABLE b ON b.id = a.id + 1 WHERE a.i4 < 100 AND b.i2 > 0},
+	'two scans at a time');
+if ($on_gpu)
+{
+	my $plan = plan_of('SELECT id FROM arrow WHERE i4 = 4711');
+
+	like($plan, qr/Kernel Launches: [1-9]/, 'kernels sift');
+	unlike(plan_of('SELECT id FROM arrow WHERE i4 = 4711', 'SET gstore_fdw.enable_kernels = off;'),
+		qr/Kernel Launches/, 'unless they are switched off');
+	like(plan_of('SELECT id FROM arrow WHERE extract(year FROM d) = 1994'),
+		qr/Without Kernels: a value that does not fit 64 bits/,
+		'what kernels cannot compare is brought');
+}
 
 # ---- rows that come and go ----
 
@@ -187,6 +215,7 @@ foreach my $table (qw(twin arrow strom))
 }
 agree($q6, 'rows deleted and changed');
 agree(query()) for 1 .. $wanted / 2;
+agree(rows_query()) for 1 .. $wanted / 2;
 agree("BEGIN; DELETE FROM TABLE WHERE id < 5000; INSERT INTO TABLE " . rows(70000, 90000)
 	  . "; $q6; ROLLBACK", 'one\'s own changes');
 foreach my $table (qw(twin arrow strom))
@@ -223,6 +252,15 @@ if ($on_gpu)
 		inject('');
 		is(sql($node, $text), $answer, "$fault: and kernels again");
 	}
+	my $found = sql($node, 'SELECT count(*), sum(length(id::text)) FROM twin WHERE i4 < 5000 AND id > 100');
+
+	foreach my $fault ('cuLaunchKernel@1=1', 'alloc_oom=1')
+	{
+		inject($fault);
+		is(sql($node, 'SELECT count(*), sum(length(id::text)) FROM arrow WHERE i4 < 5000 AND id > 100'),
+			$found, "$fault: the CPU sifts");
+	}
+	inject('');
 	foreach my $nth (1 .. 6)
 	{
 		error_of($node, "SET gstore_fdw.debug_fault = 'request-submitted:error:$nth'; $text");
