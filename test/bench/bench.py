@@ -128,11 +128,11 @@ class Bench:
     def table(self, side):
         return "heap" if side.startswith("heap") else side
 
-    def setup(self, side):
-        """How many processes or threads, at most, and work_mem for all."""
+    def setup(self, side, threads=None):
+        """How many processes or threads, at most."""
         workers = self.options.threads - 1 if side == "heap parallel" else 0
         return (f"SET max_parallel_workers_per_gather = {workers};"
-                f"SET gstore_fdw.host_threads = {self.options.threads}")
+                f"SET gstore_fdw.host_threads = {threads or self.options.threads}")
 
     # ---- DuckDB ----
 
@@ -214,6 +214,9 @@ class Bench:
                 key = LOOPS[name] if LOOPS[name] == "filter" else f"{LOOPS[name]}-{variant}"
                 figures["C loop"] = Figure(self.loops[key])
             self.add(variant, name, figures)
+            if name == "TPC-H Q1" and self.options.threads > 1:
+                self.add(variant, name + ", one thread", self.timed(
+                    {s: (self.setup(s, 1), text.format(t=s), "SELECT 1") for s in ("heap", "pgstrom", "arrow")}))
 
     def check(self, name, sides):
         """All sides must have said the same; floats nearly so."""
