@@ -10,25 +10,35 @@
 #include <sched.h>
 
 #include "access/parallel.h"
+#include "access/xact.h"
 #include "miscadmin.h"
+#include "optimizer/cost.h"
 #include "utils/memutils.h"
 
 #include "exec/exec.h"
 #include "guc.h"
 
-int
-gstore_exec_threads(void)
+/* As many as the setting, or the CPUs that this process may run on. */
+static int
+wanted_threads(void)
 {
 	cpu_set_t set;
 
-	/* The leader has its threads, and other workers are about. */
-	if (IsParallelWorker())
-		return 1;
 	if (gstore_guc_host_threads > 0)
 		return gstore_guc_host_threads;
 	if (sched_getaffinity(0, sizeof(set), &set) != 0)
 		return 1;
-	return Max(1, CPU_COUNT(&set));
+	return CPU_COUNT(&set);
+}
+
+int
+gstore_exec_threads(void)
+{
+	/* Workers have one each, and the leader what they leave of the setting. */
+	if (IsParallelWorker())
+		return 1;
+	return Max(1, wanted_threads() -
+					  (IsInParallelMode() ? max_parallel_workers_per_gather : 0));
 }
 
 /* Is somebody waiting for this query to end? */
