@@ -131,6 +131,43 @@ nothing_left($node, $loaded, 'nothing is left of it');
 	nothing_left($node, $loaded, 'nothing is left');
 }
 
+# ---- whose lease it is ----
+#
+# Two sessions have the table's own memory, by one handle on a GPU; once the
+# table is dropped only who exported it may read it, and each of them did.
+{
+	sql($node, q{CREATE ROLE an_owner LOGIN; GRANT EXECUTE ON FUNCTION gstore_export_ipchandle, gstore_export_host_file, lo_import_gpu TO an_owner;
+		CREATE ROLE a_reader LOGIN; GRANT EXECUTE ON FUNCTION gstore_export_host_file, lo_import_gpu TO a_reader;
+		CREATE FOREIGN TABLE owned (a int) SERVER gstore_fdw; INSERT INTO owned SELECT generate_series(1, 500000);
+		ALTER FOREIGN TABLE owned OWNER TO an_owner; GRANT SELECT ON owned TO a_reader});
+	my @sessions = map { $node->background_psql('postgres', on_error_stop => 0, extra_params => [ '-U', $_ ]) } scalar(getpwuid($>)), 'an_owner', 'a_reader';
+	my $export = q{SELECT 'E', encode(gstore_export_ipchandle('owned'), 'hex')};
+	my @handles = map { ($sessions[$_]->query($export) =~ /^E\|(\w+)$/m)[0] } 0, 1;
+	my $import = sub {
+		my ($session, $handle) = @_;
+		$session->{stderr} = '';
+		return $session->query("\\set VERBOSITY verbose\nSELECT lo_unlink(lo_import_gpu(0, '\\x$handle', 0, 100))") . $session->{stderr};
+	};
+
+	is($handles[0] eq $handles[1], device() eq 'cuda', 'handles are the GPU\'s, or the session\'s');
+	is(sql($node, q{SELECT string_agg(usename || ' ' || kind, ', ' ORDER BY usename = 'an_owner') FROM gstore_exports}),
+		scalar(getpwuid($>)) . ' in place, an_owner in place', 'both have the memory itself');
+	like($import->($sessions[2], $_), qr/^1$/m, 'who may SELECT may read it') foreach @handles;
+	if (sql($node, 'SELECT max(number) FROM gstore_devices') > 0)
+	{
+		like(error_of($node, "SELECT lo_import_gpu(1, '\\x$handles[0]', 0, 100)"), qr/22023.*memory of device 0, not of device 1/s, 'on its device');
+	}
+	if (device() eq 'cuda')
+	{
+		like(error_of($node, "SELECT gstore_export_host_file('\\x$handles[0]')"), qr/0A000.*memory of device 0.*cuIpcOpenMemHandle/s, 'which no file has');
+	}
+	sql($node, 'DROP FOREIGN TABLE owned');
+	like($import->($sessions[$_], $handles[$_]), qr/^1$/m, 'after the drop each of them may') foreach 0, 1;
+	like($import->($sessions[2], $_), qr/42501/, 'others may not') foreach @handles;
+	$_->quit foreach @sessions;
+	nothing_left($node, $loaded, 'nothing is left');
+}
+
 # ---- headers that somebody wrote into ----
 #
 # A few bits of an image's first bytes, where its columns are described: what
