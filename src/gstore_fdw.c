@@ -38,6 +38,7 @@ int gstore_guc_device_memory = 0;
 int gstore_guc_chunk_size = 256 * 1024;
 char *gstore_guc_cuda_library = NULL;
 char *gstore_guc_fault = NULL;
+int gstore_guc_small_image = 1024;
 int gstore_guc_host_threads = 0;
 bool gstore_guc_enable_pushdown = true;
 bool gstore_guc_enable_pruning = true;
@@ -132,6 +133,12 @@ define_session_settings(void)
 							NULL,
 							&gstore_guc_max_session_exports, 256, 0, 1000000,
 							PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("gstore_fdw.debug_small_image",
+							"Images of fewer kilobytes stay in host memory.",
+							"For tests: lets little data come to a GPU.",
+							&gstore_guc_small_image, 1024, 0, 1024, PGC_SUSET,
+							GUC_UNIT_KB | GUC_NOT_IN_SAMPLE | GUC_NO_SHOW_ALL,
+							NULL, NULL, NULL);
 	DefineCustomStringVariable("gstore_fdw.debug_fault",
 							   "Makes something happen at named points of the code.",
 							   "For tests: a list of point:action[:count], where action is error, fatal, wait or kill.",

@@ -19,6 +19,7 @@ extern int gstore_guc_device_memory;	/* MB each GPU may hold, 0: all;
 										 * postmaster */
 extern int gstore_guc_chunk_size;		/* kB; user */
 extern char *gstore_guc_cuda_library;	/* postmaster */
+extern int gstore_guc_small_image;		/* kB; superuser, for tests */
 extern char *gstore_guc_fault;			/* superuser, for tests: see fault.h */
 extern int gstore_guc_host_threads;		/* user; 0: one per CPU */
 extern bool gstore_guc_enable_pushdown; /* user */

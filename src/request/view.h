@@ -14,6 +14,7 @@
 
 #include "codec/codec.h"
 #include "device/location.h"
+#include "guc.h"
 #include "request/hold.h"
 #include "utils/dsa.h"
 
@@ -42,7 +43,7 @@ extern void gstore_view_close(GstoreView *view);
  * below GSTORE_SMALL_IMAGE stays in the arena, others are staged.  Raises
  * 53200 naming the device, the bytes wanted and those free.
  */
-#define GSTORE_SMALL_IMAGE (UINT64_C(1) << 20)
+#define GSTORE_SMALL_IMAGE ((uint64) gstore_guc_small_image << 10)
 
 typedef struct GstoreImageSpace GstoreImageSpace;
 

@@ -19,7 +19,11 @@ use Test::More;
 
 my $wanted = $ENV{GSTORE_STATEMENTS} // 10000;
 my $seed = $ENV{GSTORE_SEED} // 230923;
-my $node = new_node('conditions', "gstore_fdw.chunk_size = '64kB'\n");
+# Images of some chunks are large enough for a GPU here, those of others not.
+my $node = new_node('conditions', q{
+gstore_fdw.chunk_size = '64kB'
+gstore_fdw.debug_small_image = '16kB'
+});
 
 note("GSTORE_SEED=$seed GSTORE_STATEMENTS=$wanted");
 srand($seed);
@@ -46,6 +50,14 @@ BEGIN
 	RETURN plan ~ 'Pushed Filter' AND plan !~ '\n *Filter:';
 EXCEPTION WHEN OTHERS THEN
 	RETURN false; -- a constant in it is an error already
+END $$;
+CREATE FUNCTION uses_kernels(query text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE plan text := ''; line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, VERBOSE, COSTS off) ' || query LOOP plan := plan || line || E'\n'; END LOOP;
+	RETURN plan ~ 'Kernel Launches';
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
 END $$;
 -- what differs
 CREATE FUNCTION differences(from_id int, to_id int, OUT id int, OUT place text, OUT mine text, OUT twins text, OUT expression text)
@@ -107,6 +119,11 @@ my ($pushed, $all, $failing) = split /\|/,
 	FROM conditions WHERE kind = 'where' AND id % 10 = 0});
 note("$pushed of $all conditions pushed as a whole, $failing fail");
 cmp_ok($pushed, '>', $all / 2, 'most conditions are pushed');
+my ($on_kernels) = sql($node, q{SELECT count(*) FILTER (WHERE uses_kernels(query_of(kind, expression, 'arrow')))
+	FROM conditions WHERE kind = 'where' AND id % 10 = 0});
+note("$on_kernels of $all conditions computed by kernels");
+cmp_ok($on_kernels, device() eq 'cuda' ? '>' : '==', device() eq 'cuda' ? $all / 50 : 0,
+	'some of them by kernels, where there is a GPU');
 is( sql($node, q{SELECT answer(query_of(kind, expression, 'arrow')) a, min(expression) FROM conditions
 	WHERE answer(query_of(kind, expression, 'arrow')) ~ '^(42|XX|58)...$' GROUP BY 1}),
 	'', 'no condition is malformed');

@@ -16,7 +16,11 @@ use Test::More;
 
 my $wanted = $ENV{GSTORE_STATEMENTS} // 3000;
 my $seed = $ENV{GSTORE_SEED} // 230924;
-my $node = new_node('aggregates', "gstore_fdw.chunk_size = '64kB'\n");
+# Images of some chunks are large enough for a GPU here, those of others not.
+my $node = new_node('aggregates', q{
+gstore_fdw.chunk_size = '64kB'
+gstore_fdw.debug_small_image = '16kB'
+});
 
 note("GSTORE_SEED=$seed GSTORE_STATEMENTS=$wanted");
 srand($seed);
@@ -115,6 +119,14 @@ BEGIN
 EXCEPTION WHEN OTHERS THEN
 	RETURN false;
 END $$;
+CREATE FUNCTION uses_kernels(query text) RETURNS bool LANGUAGE plpgsql AS $$
+DECLARE plan text := ''; line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (ANALYZE, VERBOSE, COSTS off) ' || query LOOP plan := plan || line || E'\n'; END LOOP;
+	RETURN plan ~ 'Kernel Launches';
+EXCEPTION WHEN OTHERS THEN
+	RETURN false;
+END $$;
 CREATE FUNCTION differences(from_id int, to_id int, OUT id int, OUT place text, OUT mine text, OUT twins text, OUT query text)
 	RETURNS SETOF record LANGUAGE sql AS $$
 	SELECT q.id, f, left(m::text, 300), left(t::text, 300), q.query
@@ -167,6 +179,11 @@ my ($pushed, $all, $failing) = split /\|/,
 	FROM queries WHERE id % 10 = 0});
 note("$pushed of $all queries computed by the engine, $failing fail");
 cmp_ok($pushed, '>', $all / 4, 'many queries are computed by the engine');
+my ($on_kernels) = sql($node, q{SELECT count(*) FILTER (WHERE uses_kernels(replace(query, 'TABLE', 'arrow')))
+	FROM queries WHERE id % 10 = 0});
+note("$on_kernels of $all queries computed by kernels");
+cmp_ok($on_kernels, device() eq 'cuda' ? '>' : '==', device() eq 'cuda' ? $all / 50 : 0,
+	'some of them by kernels, where there is a GPU');
 is( sql($node, q{SELECT answer(replace(query, 'TABLE', 'arrow')) a, min(query) FROM queries
 	WHERE (answer(replace(query, 'TABLE', 'arrow')))[1] ~ '^(42|XX|58)...$' GROUP BY 1}),
 	'', 'no query is malformed');
