@@ -10,6 +10,7 @@ where that fails the tests that need them are skipped.
 """
 
 import decimal
+import fcntl
 import importlib.util
 import os
 import pathlib
@@ -17,6 +18,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -271,6 +273,25 @@ def have_modules():
     return all(importlib.util.find_spec(name) for name in ("numpy", "pyarrow"))
 
 
+def install_modules(folder, python):
+    """Make the environment, and put into it what is missing.  What could not be
+    had is not asked for again for a while."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    tried = folder / "tried"
+    if not python.exists():
+        subprocess.run([sys.executable, "-m", "venv", folder], **quiet)
+    if not python.exists() or subprocess.run(
+            [python, "-c", "import numpy, pyarrow, psycopg"],
+            **quiet).returncode == 0:
+        return
+    if tried.exists() and time.time() - tried.stat().st_mtime < 600:
+        return
+    for modules in (["numpy", "pyarrow"], ["psycopg[binary]"]):
+        subprocess.run([python, "-m", "pip", "install", "-q", *modules],
+                       **quiet)
+    tried.touch()
+
+
 def run_where_modules_are():
     """Go on in build/venv, with what is missing installed there."""
     folder = pathlib.Path(os.environ.get("GSTORE_VENV",
@@ -279,19 +300,15 @@ def run_where_modules_are():
     if have_modules() or "GSTORE_IN_VENV" in os.environ:
         return
     os.environ["GSTORE_IN_VENV"] = "1"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder],
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    if not python.exists():
-        return
-    found = subprocess.run([python, "-c", "import numpy, pyarrow, psycopg"],
-                           stderr=subprocess.DEVNULL).returncode == 0
-    if not found:
-        for modules in (["numpy", "pyarrow"], ["psycopg[binary]"]):
-            subprocess.run([python, "-m", "pip", "install", "-q", *modules],
-                           stdout=subprocess.DEVNULL,
-                           stderr=subprocess.DEVNULL)
-    os.execv(python, [python, *sys.argv])
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with open(f"{folder}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            install_modules(folder, python)
+    except OSError:
+        pass
+    if python.exists():
+        os.execv(python, [python, *sys.argv])
 
 
 def main():
