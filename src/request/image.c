@@ -261,7 +261,13 @@ gstore_image_reserve_shareable(int device, uint64 bytes, const char *purpose)
 void *
 gstore_image_memory(GstoreImageSpace *space)
 {
-	return gstore_arena_pointer(space->offset);
+	void *memory = gstore_arena_pointer(space->offset);
+
+	/* A page that is first read is mapped together with its neighbours, one
+	 * that is first written to is mapped alone. */
+	if (space->length > 0)
+		(void) *(volatile const char *) memory;
+	return memory;
 }
 
 /* ---- placing ---- */

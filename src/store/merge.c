@@ -23,6 +23,11 @@
 #define FEW_CHUNKS 8
 /* Chunks read into one merge at most: their images are all pinned. */
 #define MOST_CHUNKS 4096
+/* How often, and after how long, a writer's lock is asked for again: those who
+ * commit row by row have it half of the time, but never for long.  It is not
+ * waited for in the queue, where others would wait behind us. */
+#define TRIES 50
+#define TRY_AGAIN_US 200
 
 typedef struct Source
 {
@@ -336,6 +341,12 @@ publish(Merge *merge, GstoreChunk *merged)
 	SET_LOCKTAG_RELATION(tag, merge->table->key.database,
 						 merge->table->key.table);
 	result = LockAcquire(&tag, ShareUpdateExclusiveLock, true, true);
+	for (int i = 0; i < TRIES && result == LOCKACQUIRE_NOT_AVAIL; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		pg_usleep(TRY_AGAIN_US);
+		result = LockAcquire(&tag, ShareUpdateExclusiveLock, true, true);
+	}
 	if (result == LOCKACQUIRE_NOT_AVAIL)
 		return false;
 
