@@ -364,6 +364,30 @@ make_mean(Oid type, const GstoreAggregateState *state)
 }
 
 /*
+ * The square root, rounded to as many digits as the number has.  numeric_sqrt
+ * may give more, and what it rounded up to a half must not be rounded up again.
+ */
+static Datum
+make_root(Datum number)
+{
+	int32 digits = DatumGetInt32(DirectFunctionCall1(numeric_scale, number));
+	Datum root = DirectFunctionCall1(numeric_sqrt, number);
+	Datum rounded = DirectFunctionCall2(numeric_round, root,
+										Int32GetDatum(digits));
+	Datum least;
+
+	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, root)) == digits)
+		return rounded;
+	least = DirectFunctionCall2(numeric_sub, rounded,
+								make_numeric(5, digits + 1));
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt,
+										  DirectFunctionCall2(numeric_mul, least, least),
+										  number)))
+		return rounded;
+	return DirectFunctionCall2(numeric_sub, rounded, make_numeric(1, digits));
+}
+
+/*
  * (n * sum of squares - square of sum) / (n * divisor), or its root, to as many
  * digits as PostgreSQL's own (numeric_stddev_internal) gives: those that the
  * division chooses.
@@ -380,18 +404,12 @@ make_exact_variance(const GstoreAggregateState *values,
 	Datum result = DirectFunctionCall2(numeric_sub,
 									   DirectFunctionCall2(numeric_mul, n, sum_of_squares),
 									   DirectFunctionCall2(numeric_mul, sum, sum));
-	int32 digits;
 
 	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, result, zero)))
 		return zero;
 	result = DirectFunctionCall2(numeric_div, result,
 								 make_numeric((GstoreInt128) values->count * divisor, 0));
-	if (!root)
-		return result;
-	digits = DatumGetInt32(DirectFunctionCall1(numeric_scale, result));
-	return DirectFunctionCall2(numeric_round,
-							   DirectFunctionCall1(numeric_sqrt, result),
-							   Int32GetDatum(digits));
+	return root ? make_root(result) : result;
 }
 
 /* ---- transition states ---- */

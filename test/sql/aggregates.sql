@@ -74,6 +74,7 @@ INSERT INTO queries (query) VALUES
 	('SELECT bool_and(bo), bool_or(bo), every(k > -100), bit_and(k), bit_or(s), bit_or(b) FROM TTT'),
 	('SELECT round(stddev(f)::numeric, 6), round(var_pop(f)::numeric, 3), round(stddev_pop(f4)::numeric, 6), round(variance(f4)::numeric, 6) FROM TTT'),
 	('SELECT variance(s), stddev(k), var_pop(b), stddev_pop(n), variance(k * 1000003::int8) FROM TTT'),
+	('SELECT stddev_pop(CASE WHEN k = 2 THEN 999999999975 ELSE 0 END) FROM TTT WHERE k IN (1, 2)'),
 	('SELECT stddev_samp(free) FROM TTT'),
 	('SELECT s, m, stddev(n), var_samp(k), stddev_pop(s), var_pop(n * 3) FILTER (WHERE bo) FROM TTT WHERE k < 2000 GROUP BY s, m'),
 	('SELECT k, variance(n), var_pop(n), stddev(m) FROM TTT WHERE k < 10 GROUP BY k'),
