@@ -140,6 +140,14 @@ submit_free(GstoreJob *job, GstoreLocation *location)
 	gstore_helper_submit(job);
 }
 
+/* Take what a request allocated off the books. */
+static void
+uncharge(const GstoreLocation *location)
+{
+	gstore_device_uncharge(&devices->slots[location->device],
+						   GSTORE_LOCATION_DEVICE, location->epoch, location->length);
+}
+
 /* Free what a request allocated, and is still on the books. */
 static void
 free_allocation(Task *task)
@@ -147,9 +155,23 @@ free_allocation(Task *task)
 	GstoreLocation *location = &task->request->location;
 
 	task->state = TASK_FREEING;
-	gstore_device_uncharge(&devices->slots[location->device],
-						   GSTORE_LOCATION_DEVICE, location->epoch, location->length);
+	uncharge(location);
 	submit_free(&task->job, location);
+}
+
+/* The same, without anybody waiting for it; false: too many are under way. */
+static bool
+free_in_passing(GstoreLocation *location)
+{
+	GstoreJob *job = idle_free_jobs;
+
+	if (job == NULL)
+		return false;
+	idle_free_jobs = job->next;
+	job->task = NULL;
+	uncharge(location);
+	submit_free(job, location);
+	return true;
 }
 
 /* Hand what waits to be freed, and is off the books, to a helper; false when
@@ -243,7 +265,9 @@ end_copy(Task *task)
 {
 	GstoreRequest *request = task->request;
 
-	if (request->kind == GSTORE_REQUEST_LAUNCH ||
+	/* The free may have to wait for everything else on the device. */
+	if ((request->kind == GSTORE_REQUEST_LAUNCH &&
+		 !free_in_passing(&request->location)) ||
 		(task->error.kind != GSTORE_DEVICE_OK &&
 		 request->kind == GSTORE_REQUEST_UPLOAD))
 	{
