@@ -8,6 +8,7 @@
 #   make unit                  the tests that need no server
 #   make check-regress         SQL tests; DEVICE=host|cuda REGRESS='name ...'
 #   make format                apply .clang-format
+#   make dist                  an archive of what is committed, for PGXN
 #   make help                  every target
 
 PG_CONFIG ?= pg_config
@@ -16,7 +17,7 @@ PG_CONFIG ?= pg_config
 # because PGXS has a check target of its own, and because those targets must
 # work before there is a PostgreSQL to build against.
 TEST_GOALS = check check-% fuzz unit unit-programs programs cudasim layers format quickstart \
-	quickstart-% gpucheck gpupack bench bench-% fresh fresh-% deps pgtree help
+	quickstart-% gpucheck gpupack bench bench-% fresh fresh-% deps pgtree dist help
 
 ifneq ($(filter $(TEST_GOALS),$(MAKECMDGOALS)),)
 

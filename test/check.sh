@@ -80,6 +80,7 @@ if [ "$what" = everything ]; then
 	step "headers for others" test/check_format_header.sh
 	step "kernels" test/check_kernels.sh
 	step "clients" test/check_clients.sh
+	step "what is packaged" test/check_dist.sh
 	if test/format.sh here 2>/dev/null; then
 		step "format" build check-format
 	else

@@ -2,9 +2,10 @@
 # Install what building and testing need and is not there, on Debian and
 # Ubuntu.  When all is there it neither asks the network nor needs root.
 #
-# Usage: install-deps.sh [build|check]   (default: check)
-#   build  PostgreSQL's server and its headers, a compiler
-#   check  also clang, g++, clang-format, and what the TAP tests need
+# Usage: install-deps.sh [build|check|server]   (default: check)
+#   build   PostgreSQL's server and its headers, a compiler
+#   check   also clang, g++, clang-format, and what the TAP tests need
+#   server  also what a PostgreSQL built from its sources needs (asan.sh)
 #
 # A server installed here gets no system-wide cluster.
 set -u
@@ -38,7 +39,14 @@ missing()
 {
 	have_compiler || echo gcc libc6-dev make
 	have_postgres || echo postgres
-	if [ "$what" = check ]; then
+	if [ "$what" = server ]; then
+		have pkg-config || echo pkg-config
+		[ -e /usr/include/libxml2 ] || echo libxml2-dev
+		[ -e /usr/include/lz4.h ] || echo liblz4-dev
+		have bison || echo bison
+		have flex || echo flex
+	fi
+	if [ "$what" != build ]; then
 		have perl && perl -MTest::More -e1 2>/dev/null || echo perl
 		perl -MIPC::Run -e1 2>/dev/null || echo libipc-run-perl
 		have clang || echo clang

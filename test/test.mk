@@ -105,6 +105,11 @@ pgtree:
 check:
 	@test/check.sh
 
+# The SQL and isolation tests, or SUITES='...', with a server that has its
+# assertions on, and all under AddressSanitizer.  Builds that server first.
+check-asan: unit
+	@test/asan.sh
+
 # Of that, what needs a server: SUITES='sql specs tap' DEVICES='host cuda'.
 check-server:
 	@test/check.sh server
@@ -165,6 +170,14 @@ check-format:
 
 # ---- showing ----
 
+# build/dist/gstore_fdw-VERSION.zip: what is committed, in a folder of that name.
+VERSION = $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' META.json)
+
+dist:
+	@mkdir -p build/dist
+	git archive --format=zip --prefix=gstore_fdw-$(VERSION)/ \
+		-o build/dist/gstore_fdw-$(VERSION).zip HEAD
+
 quickstart:
 	@test/quickstart.sh start
 
@@ -178,9 +191,9 @@ fresh:
 	@test/fresh.sh
 
 help:
-	@sed -n '3,11s/^#//p' Makefile
+	@sed -n '3,12s/^#//p' Makefile
 
 .PHONY: cudasim programs fuzz unit unit-programs deps pgtree check check-server check-versions check-postgres \
 	check-regress \
 	check-isolation check-tap layers format check-format quickstart \
-	quickstart-stop bench fresh help
+	quickstart-stop bench dist check-asan fresh help

@@ -114,7 +114,7 @@ static void
 release_all(bool at_exit)
 {
 	LWLockReleaseAll();
-	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
+	LockReleaseSession(DEFAULT_LOCKMETHOD); /* all we take, see merge.c */
 	ResourceOwnerRelease(CurrentResourceOwner, RESOURCE_RELEASE_BEFORE_LOCKS,
 						 false, !at_exit);
 }
