@@ -43,6 +43,7 @@ missing()
 		have pkg-config || echo pkg-config
 		[ -e /usr/include/libxml2 ] || echo libxml2-dev
 		[ -e /usr/include/lz4.h ] || echo liblz4-dev
+		[ -e /usr/include/unicode/ucol.h ] || echo libicu-dev
 		have bison || echo bison
 		have flex || echo flex
 	fi
@@ -55,10 +56,20 @@ missing()
 	fi
 }
 
+# What a test is left out without, where the archives do not have it.
+welcome()
+{
+	if [ "$what" != build ]; then
+		have sqlsmith || echo sqlsmith
+	fi
+}
+
 packages=$(missing | xargs)
-[ -n "$packages" ] || exit 0
+welcome=$(welcome | xargs)
+[ -n "$packages$welcome" ] || exit 0
 
 if ! have apt-get; then
+	[ -n "$packages" ] || exit 0
 	echo "install-deps.sh: missing: $packages" >&2
 	echo "This is no Debian or Ubuntu: install them by your own means" \
 		"(postgres = PostgreSQL 15 or later with its server headers; name its" \
@@ -68,10 +79,11 @@ fi
 
 sudo=
 if [ "$(id -u)" != 0 ]; then
-	have sudo || {
+	have sudo || [ -z "$packages" ] || {
 		echo "install-deps.sh: missing: $packages; neither root nor sudo" >&2
 		exit 1
 	}
+	have sudo || exit 0
 	sudo=sudo
 fi
 apt()
@@ -80,8 +92,12 @@ apt()
 		-o Dpkg::Use-Pty=0 "$@"
 }
 
-echo "Installing what is missing: $packages"
+echo "Installing what is missing: $(echo $packages $welcome)"
 apt update >/dev/null || echo "install-deps.sh: apt-get update failed, trying on" >&2
+for package in $welcome; do
+	! apt-cache show "$package" >/dev/null 2>&1 || packages="$packages $package"
+done
+[ -n "$packages" ] || exit 0
 
 # The newest server that this system's archives offer.
 if [[ " $packages " == *" postgres "* ]]; then

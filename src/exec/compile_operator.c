@@ -233,7 +233,7 @@ static bool
 apply_decimal(GstoreCompiler *compiler, int opcode,
 			  const GstoreOperand *operands, int noperands, GstoreOperand *to)
 {
-	GstoreOperand changed[2] = {operands[0], operands[1]};
+	GstoreOperand changed[2] = {operands[0], operands[noperands - 1]};
 	int scale;
 	int narrow;
 
