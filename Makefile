@@ -17,7 +17,7 @@ PG_CONFIG ?= pg_config
 # because PGXS has a check target of its own, and because those targets must
 # work before there is a PostgreSQL to build against.
 TEST_GOALS = check check-% fuzz unit unit-programs programs cudasim layers format quickstart \
-	quickstart-% gpucheck gpupack bench bench-% fresh fresh-% deps pgtree dist help
+	quickstart-% gpucheck gpupack bench bench-% fresh fresh-% deps pgtree dist coverage help
 
 ifneq ($(filter $(TEST_GOALS),$(MAKECMDGOALS)),)
 

@@ -110,6 +110,10 @@ check:
 check-asan: unit
 	@test/asan.sh
 
+# Which lines the suites run.
+coverage:
+	@test/coverage.sh
+
 # Of that, what needs a server: SUITES='sql specs tap' DEVICES='host cuda'.
 check-server:
 	@test/check.sh server
@@ -196,4 +200,4 @@ help:
 .PHONY: cudasim programs fuzz unit unit-programs deps pgtree check check-server check-versions check-postgres \
 	check-regress \
 	check-isolation check-tap layers format check-format quickstart \
-	quickstart-stop bench dist check-asan fresh help
+	quickstart-stop bench dist check-asan coverage fresh help
