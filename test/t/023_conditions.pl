@@ -29,7 +29,7 @@ note("GSTORE_SEED=$seed GSTORE_STATEMENTS=$wanted");
 srand($seed);
 
 sql($node, twins() . q{
-ALTER DATABASE postgres SET timezone = 'UTC';
+ALTER DATABASE postgres SET timezone = 'America/St_Johns';
 CREATE TABLE conditions (id int, kind text, expression text);
 CREATE FUNCTION answer(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;

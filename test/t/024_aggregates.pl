@@ -89,7 +89,7 @@ sub query
 }
 
 sql($node, twins() . q{
-ALTER DATABASE postgres SET timezone = 'UTC';
+ALTER DATABASE postgres SET timezone = 'America/St_Johns';
 CREATE TABLE queries (id int, query text);
 CREATE FUNCTION answer(query text) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE result text[];

@@ -108,6 +108,10 @@ sub condition
 	  if $type ne 'bool' && $type ne 'text' && ($depth <= 0 || rand() < 0.45);
 	my @forms = (
 		sub { $e->() . ' IS ' . pick('', 'NOT ') . 'NULL' },
+		sub {
+			join(' ' . pick(qw(= <> < <= > >=)) . ' ',
+				map { expression($_, $depth - 1) } @{ pick([qw(date timestamptz)], [qw(timestamptz timestamp)], [qw(timestamp timestamptz)], [qw(date timestamp)]) });
+		},
 		sub { $e->() . ' IS ' . pick('', 'NOT ') . 'DISTINCT FROM ' . $e->() },
 		sub {
 			expression('text', $depth - 1) . ' ' . pick('=', '<>', '<', '>=')
@@ -159,12 +163,23 @@ my %makers = (
 			"date_part('" . pick(qw(second year epoch doy)) . "', "
 			  . $e->('timestamp') . ')');
 	},
-	float4 => sub { return $_[0]->('float8') . '::float4'; },
+	float4 => sub {
+		my ($e) = @_;
+		return pick($e->('float8'), $e->('numeric(20,4)')) . '::float4';
+	},
 	'numeric(20,4)' => sub {
 		my ($e) = @_;
 		return pick(
 			$e->('int4') . '::numeric',
 			'round(' . $e->('numeric(20,4)') . ', ' . pick(0 .. 6) . ')',
+			$e->('numeric(20,4)') . '::numeric(' . pick('12,2', '20,6', '5') . ')',
+			$e->(pick(qw(float4 float8))) . '::numeric',
+			'extract('
+			  . pick(qw(microseconds milliseconds second minute hour day month quarter year decade century millennium epoch))
+			  . ' FROM ' . $e->('interval') . ')',
+			'extract('
+			  . pick(qw(microseconds second minute hour day week month quarter year isoyear dow doy decade epoch))
+			  . ' FROM ' . $e->('timestamptz') . ')',
 			'extract('
 			  . pick(qw(year month day quarter week isoyear dow isodow doy decade century millennium epoch))
 			  . ' FROM ' . $e->(pick(qw(date timestamp))) . ')',
@@ -175,10 +190,12 @@ my %makers = (
 	date => sub {
 		my ($e) = @_;
 		return pick('(' . $e->('date') . pick(' + ', ' - ') . $e->('int4') . ')',
-			$e->('timestamp') . '::date');
+			$e->(pick(qw(timestamp timestamptz))) . '::date');
 	},
 	time => sub {
 		my ($e) = @_;
+		return $e->(pick(qw(timestamp timestamptz interval))) . '::time'
+		  if rand() < 0.4;
 		return '(' . $e->('time') . pick(' + ', ' - ') . $e->('interval') . ')';
 	},
 	timestamp => sub {
@@ -187,13 +204,29 @@ my %makers = (
 			'('	  . $e->(pick(qw(date timestamp))) . pick(' + ', ' - ')
 			  . $e->('interval') . ')',
 			$e->('date') . '::timestamp',
+			$e->('timestamptz') . '::timestamp',
+			'(' . $e->('date') . ' + ' . $e->('time') . ')',
 			"date_trunc('"
 			  . pick(qw(hour day week month quarter year decade century millennium second))
 			  . "', " . $e->('timestamp') . ')');
 	},
+	timestamptz => sub {
+		my ($e) = @_;
+		return pick(
+			$e->(pick(qw(date timestamp))) . '::timestamptz',
+			'(' . $e->('timestamptz') . pick(' + ', ' - ')
+			  . pick("'1 month'", "'-1 day'", "'36:00'", "'1 year -1 day 01:00'") . '::interval)',
+			"date_trunc('"
+			  . pick(qw(hour day week month quarter year decade century millennium minute))
+			  . "', " . $e->('timestamptz') . ')');
+	},
 	interval => sub {
 		my ($e) = @_;
 		return pick(
+			'(' . $e->('interval') . pick(' * ', ' / ') . $e->(pick(qw(int4 float8))) . ')',
+			$e->('time') . '::interval',
+			"date_trunc('" . pick(qw(second minute hour day month quarter year century)) . "', " . $e->('interval') . ')',
+			'(' . $e->('timestamptz') . ' - ' . $e->('timestamptz') . ')',
 			'('	  . $e->('interval') . pick(' + ', ' - ') . $e->('interval') . ')',
 			'(- ' . $e->('interval') . ')',
 			'(' . $e->('timestamp') . ' - ' . $e->('timestamp') . ')',
@@ -217,7 +250,7 @@ sub expression
 	return 'CASE WHEN ' . condition($depth - 1) . ' THEN ' . $e->($type)
 	  . ' ELSE ' . $e->($type) . ' END'
 	  if $dice < 0.47;
-	return pick('coalesce', 'nullif', $type eq 'text' ? 'coalesce' : pick('greatest', 'least'))
+	return pick(qw(coalesce nullif greatest least))
 	  . '(' . $e->($type) . ', ' . $e->($type) . ')'
 	  if $dice < 0.57;
 	return '(' . $e->($type) . ' ' . pick(qw(+ - * / %)) . ' ' . $e->($type) . ')'
