@@ -230,9 +230,11 @@ gstore_op_date_pl_time(gstore_timestamp *r, gstore_date a,
 
 	if (state != GSTORE_STATE_VALUE || gstore_date_infinite(a))
 		return state;
+	/* any number may stand where a time of day should */
+	if (time < 0 || time > GSTORE_DAY || *r >= GSTORE_TIMESTAMP_END - time)
+		return GSTORE_STATE_TIMESTAMP;
 	*r += time;
-	return (uint8) (*r >= GSTORE_TIMESTAMP_END ? GSTORE_STATE_TIMESTAMP
-											   : GSTORE_STATE_VALUE);
+	return GSTORE_STATE_VALUE;
 }
 
 #endif

@@ -58,13 +58,17 @@ gstore_zone_offset(GstoreText zone, int64 at, bool local)
 
 /* The result of moving by an offset, if both sides are known. */
 GSTORE_DEVICE_FUNC uint8
-gstore_zone_move(int64 *r, int64 a, int64 offset, int64 instant,
+gstore_zone_move(int64 *r, int64 a, int64 offset, bool local,
 				 GstoreText zone)
 {
+	int64 instant;
+
+	*r = a;
+	if (a < GSTORE_TIMESTAMP_FIRST || a >= GSTORE_TIMESTAMP_END)
+		return GSTORE_STATE_BEYOND;
 	*r = a + offset;
-	return (uint8) (a < GSTORE_TIMESTAMP_FIRST || a >= GSTORE_TIMESTAMP_END ||
-							*r < GSTORE_TIMESTAMP_FIRST ||
-							*r >= GSTORE_TIMESTAMP_END ||
+	instant = local ? *r : a;
+	return (uint8) (*r < GSTORE_TIMESTAMP_FIRST || *r >= GSTORE_TIMESTAMP_END ||
 							instant < gstore_list_word(zone, GSTORE_ZONE_SINCE) ||
 							instant >= gstore_list_word(zone, GSTORE_ZONE_UNTIL)
 						? GSTORE_STATE_BEYOND
@@ -78,22 +82,18 @@ gstore_op_zone_local(gstore_timestamp *r, gstore_timestamp a, gstore_text zone)
 	*r = a;
 	if (gstore_timestamp_infinite(a))
 		return GSTORE_STATE_VALUE;
-	return gstore_zone_move(r, a, gstore_zone_offset(zone, a, false), a, zone);
+	return gstore_zone_move(r, a, gstore_zone_offset(zone, a, false), false, zone);
 }
 
-/* timestamp to timestamptz; a day at either end of what is known is left out,
- * for changes beyond it may count. */
+/* timestamp to timestamptz */
 GSTORE_DEVICE_FUNC uint8
 gstore_op_zone_instant(gstore_timestamp *r, gstore_timestamp a,
 					   gstore_text zone)
 {
-	int64 offset;
-
 	*r = a;
 	if (gstore_timestamp_infinite(a))
 		return GSTORE_STATE_VALUE;
-	offset = gstore_zone_offset(zone, a, true);
-	return gstore_zone_move(r, a, -offset, a - offset, zone);
+	return gstore_zone_move(r, a, -gstore_zone_offset(zone, a, true), true, zone);
 }
 
 /* date_trunc of units up to the hour: the offset stays what it is. */

@@ -104,7 +104,9 @@ INSERT INTO expressions (kind, e)
 	UNION ALL
 	SELECT 'list', format(e, a, b)
 	FROM (VALUES ('i2', '(7 + g * 100)::int2'), ('i4', '12345 + g'), ('i8', '5::int8 + g'), ('d', 'date ''2004-02-29'' + g'),
-			('ts', 'timestamp ''2000-02-29 12:34:56.789'' + g * interval ''1 day'''), ('o', '(7 + g)::oid'), ('t', '''text '' || 8 + g')) x (a, b),
+			('ts', 'timestamp ''2000-02-29 12:34:56.789'' + g * interval ''1 day'''), ('o', '(7 + g)::oid'), ('t', '''text '' || 8 + g'),
+			('f4', 'CASE g % 7 WHEN 0 THEN ''NaN'' ELSE g / 10.0 END::float4'), ('f8', 'CASE g % 7 WHEN 0 THEN ''NaN'' ELSE g / 10.0 END::float8'),
+			('f4', '(g / 10.0)::float8'), ('c', '(''text '' || g)::char(9)'), ('u', '(''12345678-1234-1234-1234-123456789a'' || to_hex(160 + g % 96))::uuid')) x (a, b),
 		unnest(ARRAY['%s = ANY (ARRAY(SELECT %s FROM generate_series(0, 99) g))', '%1$s <> ALL (ARRAY(SELECT %2$s FROM generate_series(0, 99) g))']) e;
 INSERT INTO expressions (kind, e)
 	SELECT 'time', format('%s %s %s', a, op, b)

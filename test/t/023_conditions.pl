@@ -98,7 +98,7 @@ sub compare
 }
 
 compare('empty tables', 0.02, '');
-sql($node, fill($_, 1, 400)) foreach qw(pgstrom arrow);
+sql($node, fill($_, 1, 400) . in_order($_)) foreach qw(pgstrom arrow);
 compare('as inserted', 0.38, '');
 sql($node, in_both('DELETE FROM TABLE WHERE id % 7 = 3'));
 compare('rows deleted', 0.2, '');

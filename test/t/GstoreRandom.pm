@@ -8,7 +8,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
-our @EXPORT = qw(pick quoted bare literal condition expression twins fill in_both @names %types);
+our @EXPORT = qw(pick quoted bare literal condition expression twins fill in_order in_both @names %types);
 
 sub pick { return $_[ int(rand(@_)) ]; }
 
@@ -123,7 +123,7 @@ sub condition
 		},
 		sub {
 			$e->() . pick(' IN (', ' NOT IN (')
-			  . join(', ', map { literal($type) } 1 .. pick(1, 3, 80)) . ')';
+			  . join(', ', map { literal($type) } 1 .. pick(1, 3, $type =~ /^(numeric|interval|bool)/ ? 50 : 80)) . ')';
 		},
 		sub { $e->() . ' BETWEEN ' . $e->() . ' AND ' . $e->() },
 		sub { 'starts_with(t, ' . quoted(pick('', 'a', 'te', 'é')) . ')' });
@@ -290,6 +290,15 @@ sub fill
 	my $rows = join(",\n", map { row($_, $format) } $from .. $to);
 
 	return "INSERT INTO $format VALUES $rows;\nINSERT INTO heap_$format VALUES $rows;\n";
+}
+
+# An ordinary table puts a row where there is room: this puts it where the other
+# one has it.
+sub in_order
+{
+	my ($format) = @_;
+
+	return "CREATE INDEX heap_order ON heap_$format (id); CLUSTER heap_$format USING heap_order; DROP INDEX heap_order;\n";
 }
 
 sub in_both
