@@ -14,8 +14,8 @@
 
 #include "exec/compile.h"
 
-/* LIKE: only a pattern that is known and well-formed, where bytes may stand
- * for characters. */
+/* LIKE: where bytes may stand for characters.  In UTF-8 any pattern will do, but
+ * one that is known not to be well-formed; in others it must be known. */
 static bool
 like_is_bytewise(Node *pattern, Oid collation)
 {
@@ -23,8 +23,11 @@ like_is_bytewise(Node *pattern, Oid collation)
 	text *bytes;
 	int length;
 
-	if (!IsA(pattern, Const) || value->constisnull ||
-		!OidIsValid(collation) || !get_collation_isdeterministic(collation))
+	if (!OidIsValid(collation) || !get_collation_isdeterministic(collation))
+		return false;
+	if (!IsA(pattern, Const))
+		return GetDatabaseEncoding() == PG_UTF8;
+	if (value->constisnull)
 		return false;
 	bytes = DatumGetTextPP(value->constvalue);
 	length = VARSIZE_ANY_EXHDR(bytes);
@@ -46,7 +49,7 @@ ilike_is_bytewise(Node *pattern, Oid collation)
 	static const char upper[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 	text *bytes;
 
-	if (!like_is_bytewise(pattern, collation))
+	if (!IsA(pattern, Const) || !like_is_bytewise(pattern, collation))
 		return false;
 	bytes = DatumGetTextPP(((Const *) pattern)->constvalue);
 	for (uint32 i = 0; i < VARSIZE_ANY_EXHDR(bytes); i++)

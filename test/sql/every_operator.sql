@@ -145,7 +145,7 @@ INSERT INTO expressions (kind, e)
 	UNION ALL
 	SELECT 'cast', e FROM unnest('{b::int4,i4::bool,d::timestamp,d::timestamptz,ts::date,ts::time,ts::timestamptz,tz::date,tz::time,tz::timestamp,tm::interval,iv::time,c::text,v::text,t::varchar,(n * 3)::numeric(20\,1),(f8 / 3)::numeric}'::text[]) e
 	UNION ALL
-	SELECT 'text', e FROM unnest(ARRAY['t LIKE ''text%''', 't NOT LIKE ''_''', 't LIKE ''%\%%''', 'v LIKE ''%x%''', 'c LIKE ''a%''', 't ILIKE ''TEXT%''',
+	SELECT 'text', e FROM unnest(ARRAY['t LIKE ''text%''', 't NOT LIKE ''_''', 't LIKE ''%\%%''', 'v LIKE ''%x%''', 'c LIKE ''a%''', 't LIKE v', 'v NOT LIKE t', 't LIKE substring(t, 1, 3)', 'c LIKE t', 't ILIKE ''TEXT%''',
 		't NOT ILIKE ''%B%''', 'v ILIKE ''X''', 't ~~ ''''', 'starts_with(t, ''te'')', 't ^@ ''''', 'length(t)', 'length(v)', 'length(c)', 'char_length(c)',
 		'character_length(t)', 'octet_length(t)', 'octet_length(c)', 'substring(t, 2)', 'substring(t FROM 0 FOR 3)', 'substring(t FROM 2 FOR 2)',
 		'substring(t FROM 2 FOR -1)', 'substring(v FROM i4)', 'substr(t, 3)', 'substr(t, -1, 4)', 'substr(t, 2147483647, 2147483647)']) e;
