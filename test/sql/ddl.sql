@@ -203,6 +203,10 @@ INSERT INTO t SELECT i % 10 FROM generate_series(2, 1000) i;
 ANALYZE t;
 SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
 SELECT n_distinct, null_frac FROM pg_stats WHERE tablename = 't';
+TRUNCATE t;
+INSERT INTO t SELECT generate_series(1, 50000);
+ANALYZE t;
+SELECT correlation FROM pg_stats WHERE tablename = 't';
 DROP FOREIGN TABLE t;
 
 \echo -- parallel plans: never wrong
