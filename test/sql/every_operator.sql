@@ -113,7 +113,7 @@ INSERT INTO expressions (kind, e)
 	FROM (VALUES ('d', '+', 'i4'), ('d', '-', 'i4'), ('i4', '+', 'd'), ('d', '-', 'd'), ('d', '-', '''2000-01-01'''), ('d', '+', 'tm'), ('tm', '+', 'd'), ('d', '+', 'iv'), ('d', '-', 'iv'),
 		('iv', '+', 'd'), ('ts', '+', 'iv'), ('ts', '-', 'iv'), ('iv', '+', 'ts'), ('ts', '-', 'ts'), ('ts', '-', '''2000-01-01'''), ('tz', '-', 'tz'), ('tz', '-', '''2000-01-01'''),
 		('tm', '+', 'iv'), ('tm', '-', 'iv'), ('iv', '+', 'tm'), ('tm', '-', 'tm'), ('tm', '-', '''12:00'''), ('iv', '+', 'iv'), ('iv', '-', 'iv'), ('-', '', 'iv'),
-		('iv', '*', 'f8'), ('f8', '*', 'iv'), ('iv', '/', 'f8'), ('iv', '*', 'i2'), ('iv', '/', 'i4'), ('iv', '*', '1.7'), ('iv', '/', '3'), ('iv', '*', '0.1')) x (a, op, b)
+		('iv', '*', 'f8'), ('f8', '*', 'iv'), ('iv', '/', 'f8'), ('iv', '*', 'i2'), ('iv', '/', 'i4'), ('iv', '*', '1.7'), ('iv', '/', '3'), ('iv', '*', '0.1'), ('interval ''1 month''', '+', 'tz')) x (a, op, b)
 	UNION ALL
 	SELECT 'time', format('tz %s interval %L', op, i) FROM unnest('{+,-}'::text[]) op,
 		unnest('{1 month,-13 mons,1 day,-40 days,1 hour,24:00,1 mon -1 day 12:00,178000000 years,0}'::text[]) i
@@ -145,9 +145,9 @@ INSERT INTO expressions (kind, e)
 	UNION ALL
 	SELECT 'cast', e FROM unnest('{b::int4,i4::bool,d::timestamp,d::timestamptz,ts::date,ts::time,ts::timestamptz,tz::date,tz::time,tz::timestamp,tm::interval,iv::time,c::text,v::text,t::varchar,(n * 3)::numeric(20\,1),(f8 / 3)::numeric}'::text[]) e
 	UNION ALL
-	SELECT 'text', e FROM unnest(ARRAY['t LIKE ''text%''', 't NOT LIKE ''_''', 't LIKE ''%\%%''', 'v LIKE ''%x%''', 'c LIKE ''a%''', 't LIKE v', 'v NOT LIKE t', 't LIKE substring(t, 1, 3)', 'c LIKE t', 't ILIKE ''TEXT%''',
+	SELECT 'text', e FROM unnest(ARRAY['t LIKE ''text%''', 't NOT LIKE ''_''', 't LIKE ''%\%%''', 'v LIKE ''%x%''', 'c LIKE ''a%''', 'c NOT LIKE ''a%''', 'c ILIKE ''A%''', 'c NOT ILIKE ''%B''', '"like"(t, ''a%'')', 'notlike(t, ''%b%_'')', 't LIKE v', 'v NOT LIKE t', 't LIKE substring(t, 1, 3)', 'c LIKE t', 't ILIKE ''TEXT%''',
 		't NOT ILIKE ''%B%''', 'v ILIKE ''X''', 't ~~ ''''', 'starts_with(t, ''te'')', 't ^@ ''''', 'length(t)', 'length(v)', 'length(c)', 'char_length(c)',
-		'character_length(t)', 'octet_length(t)', 'octet_length(c)', 'substring(t, 2)', 'substring(t FROM 0 FOR 3)', 'substring(t FROM 2 FOR 2)',
+		'character_length(c)', 'char_length(t)', 'textlen(t)', 'character_length(t)', 'octet_length(t)', 'octet_length(c)', 'substring(t, 2)', 'substring(t FROM 0 FOR 3)', 'substring(t FROM 2 FOR 2)',
 		'substring(t FROM 2 FOR -1)', 'substring(v FROM i4)', 'substr(t, 3)', 'substr(t, -1, 4)', 'substr(t, 2147483647, 2147483647)']) e;
 
 -- The value of an expression in a row of the heap must be what the other tables
