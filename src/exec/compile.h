@@ -71,15 +71,16 @@ extern void gstore_add_column(GstoreCompiler *compiler, AttrNumber attnum,
 extern bool gstore_compile_call(GstoreCompiler *compiler, Oid function,
 								Oid collation, List *args, GstoreOperand *to);
 
-/* A call whose result depends on the session's time zone; *is_zoned: it is one. */
+/* A call whose result depends on a time zone; *is_zoned: it is one. */
 extern bool gstore_compile_zoned(GstoreCompiler *compiler, Oid function,
 								 List *args, bool *is_zoned, GstoreOperand *to);
 /* An instant becomes what clocks show. */
 extern bool gstore_apply_local(GstoreCompiler *compiler,
 							   GstoreOperand *operand);
-/* An instant cut off at a unit, as clocks show it. */
+/* An instant cut off at a unit, as clocks show it in the zone of that name, or if
+ * NULL in the session's. */
 extern bool gstore_apply_zone_trunc(GstoreCompiler *compiler, GstoreField field,
-									GstoreOperand *operand);
+									Node *zone_name, GstoreOperand *operand);
 
 /* x = ANY (list), x <> ALL (list) and the like. */
 extern bool gstore_compile_list(GstoreCompiler *compiler,

@@ -133,6 +133,8 @@ static const FieldFunction field_functions[] = {
 	 GSTORE_FIELD_MICROSECOND, GSTORE_FIELD_MILLENNIUM, false, false},
 	{F_DATE_TRUNC_TEXT_TIMESTAMPTZ, GSTORE_OP_TIMESTAMP_TRUNC,
 	 GSTORE_FIELD_MICROSECOND, GSTORE_FIELD_MILLENNIUM, false, true},
+	{F_DATE_TRUNC_TEXT_TIMESTAMPTZ_TEXT, GSTORE_OP_TIMESTAMP_TRUNC,
+	 GSTORE_FIELD_MICROSECOND, GSTORE_FIELD_MILLENNIUM, false, true},
 	{F_DATE_TRUNC_TEXT_INTERVAL, GSTORE_OP_SPAN_TRUNC, GSTORE_FIELD_MICROSECOND,
 	 GSTORE_FIELD_MILLENNIUM, false, false}};
 
@@ -163,7 +165,9 @@ compile_field(GstoreCompiler *compiler, const FieldFunction *function,
 	if (function->zoned && function->opcode == GSTORE_OP_TIMESTAMP_TRUNC)
 	{
 		*to = operands[0];
-		return gstore_apply_zone_trunc(compiler, (GstoreField) field, to);
+		return gstore_apply_zone_trunc(compiler, (GstoreField) field,
+									   list_length(args) == 3 ? lthird(args) : NULL,
+									   to);
 	}
 	if (function->zoned && field != GSTORE_FIELD_EPOCH &&
 		!gstore_apply_local(compiler, &operands[0]))

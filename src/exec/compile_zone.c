@@ -1,16 +1,17 @@
 /*
  * compile_zone.c
- *	  Where the session's time zone plays a part: casts between timestamps with
- *	  and without it, comparisons of the two, intervals added to instants.
+ *	  Where a time zone plays a part: casts between timestamps with and without
+ *	  it, comparisons of the two, intervals added to instants, AT TIME ZONE.
  *
- * The zone becomes a constant of the program (ops_zone.h), when execution starts:
- * all of this is stable, not immutable.
+ * The zone, most often the session's, becomes a constant of the program
+ * (ops_zone.h) when execution starts: that is stable, not immutable.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "nodes/nodeFuncs.h"
 #include "pgtime.h"
+#include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
 #include "utils/fmgroids.h"
@@ -91,9 +92,9 @@ describe_zone(pg_tz *zone, int64 *words)
 	return found >= 0;
 }
 
-/* The session's zone as a constant. */
+/* A zone, the session's if none is given, as a constant. */
 static bool
-add_zone(GstoreCompiler *compiler, int64 unit, GstoreOperand *to)
+add_zone(GstoreCompiler *compiler, pg_tz *zone, int64 unit, GstoreOperand *to)
 {
 	static const pg_tz *known = NULL;
 	static bool fine;
@@ -104,13 +105,15 @@ add_zone(GstoreCompiler *compiler, int64 unit, GstoreOperand *to)
 	to->type = GSTORE_TYPE_TEXT;
 	if (compiler->builder == NULL)
 		return true;
-	if (known != session_timezone)
+	if (zone == NULL)
+		zone = session_timezone;
+	if (known != zone)
 	{
 		if (words == NULL)
 			words = MemoryContextAlloc(TopMemoryContext,
 									   (GSTORE_ZONE_HEADER + 2 * MAX_CHANGES) * sizeof(int64));
-		fine = describe_zone(session_timezone, words);
-		known = session_timezone;
+		fine = describe_zone(zone, words);
+		known = zone;
 	}
 	if (!fine)
 		return false;
@@ -123,19 +126,35 @@ add_zone(GstoreCompiler *compiler, int64 unit, GstoreOperand *to)
 }
 
 static bool
-apply_zone(GstoreCompiler *compiler, int opcode, int64 unit,
+apply_zone(GstoreCompiler *compiler, int opcode, pg_tz *zone, int64 unit,
 		   GstoreOperand *operand)
 {
 	GstoreOperand operands[2] = {*operand};
 
-	return add_zone(compiler, unit, &operands[1]) &&
+	return add_zone(compiler, zone, unit, &operands[1]) &&
 		   gstore_apply(compiler, opcode, false, operands, 2, operand);
+}
+
+/* The zone of a known name.  One that may also be an abbreviation, which comes
+ * first, is not looked up. */
+static pg_tz *
+zone_of(Node *name)
+{
+	const Const *known = (const Const *) name;
+	char *spelled;
+
+	if (!IsA(name, Const) || known->constisnull || known->consttype != TEXTOID)
+		return NULL;
+	spelled = TextDatumGetCString(known->constvalue);
+	if (strchr(spelled, '/') == NULL && pg_strcasecmp(spelled, "UTC") != 0)
+		return NULL;
+	return pg_tzset(spelled);
 }
 
 bool
 gstore_apply_local(GstoreCompiler *compiler, GstoreOperand *operand)
 {
-	return apply_zone(compiler, GSTORE_OP_ZONE_LOCAL, 0, operand);
+	return apply_zone(compiler, GSTORE_OP_ZONE_LOCAL, NULL, 0, operand);
 }
 
 /* Of a date: of its midnight; whether or not a timestamp can be that, as it is
@@ -143,12 +162,12 @@ gstore_apply_local(GstoreCompiler *compiler, GstoreOperand *operand)
 static bool
 apply_instant(GstoreCompiler *compiler, GstoreOperand *operand)
 {
-	return apply_zone(compiler, GSTORE_OP_ZONE_INSTANT, 0, operand);
+	return apply_zone(compiler, GSTORE_OP_ZONE_INSTANT, NULL, 0, operand);
 }
 
 bool
 gstore_apply_zone_trunc(GstoreCompiler *compiler, GstoreField field,
-						GstoreOperand *operand)
+						Node *zone_name, GstoreOperand *operand)
 {
 	static const int64 units[] = {
 		[GSTORE_FIELD_MICROSECOND] = 1,
@@ -157,17 +176,31 @@ gstore_apply_zone_trunc(GstoreCompiler *compiler, GstoreField field,
 		[GSTORE_FIELD_MINUTE] = USECS_PER_MINUTE,
 		[GSTORE_FIELD_HOUR] = USECS_PER_HOUR};
 	GstoreOperand operands[2];
+	pg_tz *zone = NULL;
 
+	if (zone_name != NULL && (zone = zone_of(zone_name)) == NULL)
+		return false;
 	if (field <= GSTORE_FIELD_HOUR)
-		return apply_zone(compiler, GSTORE_OP_ZONE_TRUNC, units[field], operand);
-	if (!gstore_apply_local(compiler, operand))
+		return apply_zone(compiler, GSTORE_OP_ZONE_TRUNC, zone, units[field], operand);
+	if (!apply_zone(compiler, GSTORE_OP_ZONE_LOCAL, zone, 0, operand))
 		return false;
 	operands[0] = *operand;
 	return gstore_add_constant(compiler, GSTORE_TYPE_INT4, Int32GetDatum(field),
 							   false, &operands[1]) &&
 		   gstore_apply(compiler, GSTORE_OP_TIMESTAMP_TRUNC, false, operands, 2,
 						operand) &&
-		   apply_instant(compiler, operand);
+		   apply_zone(compiler, GSTORE_OP_ZONE_INSTANT, zone, 0, operand);
+}
+
+/* AT TIME ZONE: either way. */
+static bool
+compile_at_zone(GstoreCompiler *compiler, int opcode, List *args,
+				GstoreOperand *to)
+{
+	pg_tz *zone = zone_of(linitial(args));
+
+	return zone != NULL && gstore_compile_node(compiler, lsecond(args), to) &&
+		   apply_zone(compiler, opcode, zone, 0, to);
 }
 
 /* ---- instants and intervals ---- */
@@ -308,6 +341,10 @@ gstore_compile_zoned(GstoreCompiler *compiler, Oid function, List *args,
 		case F_TIMESTAMPTZ_DATE:
 			return compile_cast(compiler, GSTORE_OP_DATE_TO_TIMESTAMP, false, -1,
 								linitial(args), to);
+		case F_TIMEZONE_TEXT_TIMESTAMPTZ:
+			return compile_at_zone(compiler, GSTORE_OP_ZONE_LOCAL, args, to);
+		case F_TIMEZONE_TEXT_TIMESTAMP:
+			return compile_at_zone(compiler, GSTORE_OP_ZONE_INSTANT, args, to);
 		case F_TIMESTAMPTZ_PL_INTERVAL:
 			return compile_move(compiler, GSTORE_OP_TIMESTAMP_ADD, linitial(args),
 								lsecond(args), to);

@@ -134,6 +134,10 @@ INSERT INTO expressions (kind, e)
 	FROM unnest('{microseconds,milliseconds,second,minute,hour,day,week,month,quarter,year,decade,century,millennium}'::text[]) f,
 		unnest('{"date_trunc(''%s'', ts)","date_trunc(''%s'', tz)"}'::text[]) e
 	UNION ALL
+	SELECT 'time', format('date_trunc(%L, tz, ''Europe/Berlin'')', f) FROM unnest('{second,hour,day,year}'::text[]) f
+	UNION ALL
+	SELECT 'time', format('%s AT TIME ZONE %L', a, z) FROM unnest('{ts,tz}'::text[]) a, unnest('{Europe/Berlin,Asia/Kathmandu,UTC}'::text[]) z
+	UNION ALL
 	SELECT 'time', format('date_trunc(%L, iv)', f) FROM unnest('{microseconds,milliseconds,second,minute,hour}'::text[]) f
 	UNION ALL
 	SELECT 'time', format('date_trunc(%L, d)', f) FROM unnest('{day,week,month,year}'::text[]) f
