@@ -273,7 +273,7 @@ in_zone(Oid *type, Datum *value, int64 *slack)
 	{
 		*value = DirectFunctionCall1(timestamptz_timestamp, *value);
 		*type = TIMESTAMPOID;
-		*slack = USECS_PER_DAY;
+		*slack = 25 * USECS_PER_HOUR; /* dates were left out, but not two */
 	}
 	else
 	{

@@ -205,6 +205,7 @@ my %makers = (
 			  . $e->('interval') . ')',
 			$e->('date') . '::timestamp',
 			$e->('timestamptz') . '::timestamp',
+			'(' . $e->('timestamptz') . " AT TIME ZONE 'Asia/Kathmandu')",
 			'(' . $e->('date') . ' + ' . $e->('time') . ')',
 			"date_trunc('"
 			  . pick(qw(hour day week month quarter year decade century millennium second))
@@ -214,6 +215,7 @@ my %makers = (
 		my ($e) = @_;
 		return pick(
 			$e->(pick(qw(date timestamp))) . '::timestamptz',
+			'(' . $e->('timestamp') . " AT TIME ZONE 'Asia/Kathmandu')",
 			'(' . $e->('timestamptz') . pick(' + ', ' - ')
 			  . pick("'1 month'", "'-1 day'", "'36:00'", "'1 year -1 day 01:00'") . '::interval)',
 			"date_trunc('"
