@@ -209,7 +209,8 @@ BEGIN
 	END LOOP;
 END $$;
 CREATE TABLE outcomes AS SELECT x.*, w.* FROM expressions x, wrong(e) w;
-SELECT kind, count(*) AS expressions, sum(failing) AS errors FROM outcomes GROUP BY 1 ORDER BY 1;
+-- (how many fail is another number in other versions)
+SELECT kind, count(*) AS expressions, sum(failing) > 0 AS errors FROM outcomes GROUP BY 1 ORDER BY 1;
 SELECT e, left(remarks, 200) AS remarks FROM outcomes WHERE remarks <> '' ORDER BY n;
 -- few rows are left to PostgreSQL to decide: those that fail, and what is beyond
 -- the engine
