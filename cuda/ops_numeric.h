@@ -411,4 +411,105 @@ gstore_op_numeric_float8(gstore_float8 *r, gstore_numeric a)
 	return GSTORE_STATE_VALUE;
 }
 
+/* To float4: what lies half way between two of them was perhaps rounded there. */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_numeric_float4(gstore_float4 *r, gstore_numeric a)
+{
+	double wide;
+	uint8 state = gstore_op_numeric_float8(&wide, a);
+	uint64 bits;
+
+	memcpy(&bits, &wide, sizeof(bits));
+	*r = (float) wide;
+	return (uint8) (state == GSTORE_STATE_VALUE &&
+							(bits & 0x1FFFFFFF) == 0x10000000
+						? GSTORE_STATE_BEYOND
+						: state);
+}
+
+/* ---- from floats ---- */
+
+/*
+ * As many significant digits as PostgreSQL takes, the last one rounded half to
+ * even, as printf does.  Within what 128 bits hold; *r is then q / 10^scale.
+ */
+GSTORE_DEVICE_FUNC uint8
+gstore_numeric_of_float(GstoreNumeric *r, double a, int digits)
+{
+	int exponent;
+	double fraction = frexp(fabs(a), &exponent);
+	GstoreInt128 mantissa = (GstoreInt128) (int64) (fraction * 9007199254740992.0);
+	GstoreInt128 limit = (GstoreInt128) gstore_power_of_ten(digits);
+	GstoreInt128 value = 0;
+	int scale;
+
+	r->value = 0;
+	r->scale = 0;
+	if (a == 0)
+		return GSTORE_STATE_VALUE;
+	if (!(fabs(a) >= 1e-7 && fabs(a) < 1e15))
+		return GSTORE_STATE_BEYOND;
+
+	/* mantissa * 2^exponent, exponent at most -3; a guess of where the first
+	 * digit is, which may be one off */
+	exponent -= 53;
+	scale = digits - 1 - (int) floor((exponent + 52) * 0.30102999566398120);
+	for (int tries = 0; tries < 3; tries++)
+	{
+		GstoreInt128 above = mantissa;
+		GstoreInt128 below = (GstoreInt128) 1 << -exponent;
+		GstoreInt128 rest;
+
+		if (scale > 0)
+			above *= (GstoreInt128) gstore_power_of_ten(scale);
+		else
+			below *= (GstoreInt128) gstore_power_of_ten(-scale);
+		value = above / below;
+		rest = above % below;
+		if (rest > below - rest || (rest == below - rest && (value & 1) != 0))
+			value++;
+		if (value < limit / 10)
+			scale++;
+		else if (value > limit)
+			scale--;
+		else
+			break;
+	}
+	for (; scale > 0 && value % 10 == 0; scale--)
+		value /= 10;
+	if (scale < 0)
+	{
+		value *= (GstoreInt128) gstore_power_of_ten(-scale);
+		scale = 0;
+	}
+	r->value = a < 0 ? -value : value;
+	r->scale = scale;
+	return GSTORE_STATE_VALUE;
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_float4_numeric(gstore_numeric *r, gstore_float4 a)
+{
+	return gstore_numeric_of_float(r, a, 6);
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_float8_numeric(gstore_numeric *r, gstore_float8 a)
+{
+	return gstore_numeric_of_float(r, a, 15);
+}
+
+/* Of a numeric that was rounded to its scale: does it fit so many digits? */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_numeric_fit(gstore_numeric *r, gstore_numeric a, gstore_int4 precision)
+{
+	GstoreInt128 size = a.value < 0 ? -a.value : a.value;
+
+	*r = a;
+	return (uint8) (precision > GSTORE_NUMERIC_DIGITS ||
+							size >= (GstoreInt128) gstore_power_of_ten(precision)
+						? GSTORE_STATE_BEYOND
+						: GSTORE_STATE_VALUE);
+}
+
 #endif

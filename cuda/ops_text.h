@@ -334,6 +334,32 @@ GSTORE_DEFINE_IN(date)
 GSTORE_DEFINE_IN(timestamp)
 GSTORE_DEFINE_IN(oid)
 
+/* Floats by what is the same for all that are equal. */
+GSTORE_DEVICE_FUNC int64
+gstore_float_word(double a)
+{
+	int64 word;
+
+	if (a == 0)
+		a = 0;
+	if (a != a)
+		return -1; /* a NaN, as good as any */
+	memcpy(&word, &a, sizeof(word));
+	return word;
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_float4in(gstore_logic *r, gstore_float4 a, gstore_text list)
+{
+	return gstore_list_search(r, gstore_float_word(a), list);
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_float8in(gstore_logic *r, gstore_float8 a, gstore_text list)
+{
+	return gstore_list_search(r, gstore_float_word(a), list);
+}
+
 GSTORE_DEVICE_FUNC uint8
 gstore_op_textin(gstore_logic *r, gstore_text a, gstore_text list)
 {
@@ -360,6 +386,21 @@ gstore_op_textin(gstore_logic *r, gstore_text a, gstore_text list)
 			high = middle;
 	}
 	return gstore_list_outcome(r, false, list);
+}
+
+/* Of values without blanks at the end. */
+GSTORE_DEVICE_FUNC uint8
+gstore_op_bpcharin(gstore_logic *r, gstore_text a, gstore_text list)
+{
+	return gstore_op_textin(r, gstore_text_trimmed(a), list);
+}
+
+GSTORE_DEVICE_FUNC uint8
+gstore_op_uuidin(gstore_logic *r, gstore_uuid a, gstore_text list)
+{
+	GstoreText bytes = {(const uint8 *) a.words, sizeof(a)};
+
+	return gstore_op_textin(r, bytes, list);
 }
 
 #endif

@@ -24,7 +24,9 @@
 #include "ops_int.h"
 #include "ops_interval.h"
 #include "ops_numeric.h"
+#include "ops_span.h"
 #include "ops_text.h"
+#include "ops_zone.h"
 
 #define GSTORE_PROGRAM_MAGIC 0x31505347 /* GSP1 */
 #define GSTORE_NO_REGISTER 0xFFFF

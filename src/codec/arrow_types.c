@@ -83,6 +83,13 @@ gstore_arrow_kind_of_type(uint32 typid, bool bool_byte)
 		case 16: /* bool */
 			return bool_byte ? GSTORE_ARROW_BOOL_BYTE : GSTORE_ARROW_BOOL;
 		case 17: /* bytea */
+		/* these have no input function */
+		case 194:  /* pg_node_tree */
+		case 3361: /* pg_ndistinct */
+		case 3402: /* pg_dependencies */
+		case 4600: /* pg_brin_bloom_summary */
+		case 4601: /* pg_brin_minmax_multi_summary */
+		case 5017: /* pg_mcv_list */
 			return GSTORE_ARROW_BYTEA;
 		case 19: /* name */
 			return GSTORE_ARROW_NAME;
@@ -99,6 +106,18 @@ gstore_arrow_kind_of_type(uint32 typid, bool bool_byte)
 		case 1043: /* varchar */
 			return GSTORE_ARROW_TEXT;
 		case 26: /* oid */
+		/* names of what has an oid, which may get another name */
+		case 24:   /* regproc */
+		case 2202: /* regprocedure */
+		case 2203: /* regoper */
+		case 2204: /* regoperator */
+		case 2205: /* regclass */
+		case 2206: /* regtype */
+		case 3734: /* regconfig */
+		case 3769: /* regdictionary */
+		case 4089: /* regnamespace */
+		case 4096: /* regrole */
+		case 4191: /* regcollation */
 			return GSTORE_ARROW_OID;
 		case 700: /* float4 */
 			return GSTORE_ARROW_FLOAT4;

@@ -11,11 +11,13 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/lsyscache.h"
 
 #include "exec/compile.h"
 
@@ -219,7 +221,7 @@ compile_equality(GstoreCompiler *compiler, OpExpr *expr, bool is_nullif, GstoreO
 	return true;
 }
 
-/* GREATEST and LEAST; of texts it would take their collation's order. */
+/* GREATEST and LEAST; of texts where their collation orders bytewise. */
 static bool
 compile_extreme(GstoreCompiler *compiler, MinMaxExpr *expr, GstoreOperand *to)
 {
@@ -235,10 +237,15 @@ compile_extreme(GstoreCompiler *compiler, MinMaxExpr *expr, GstoreOperand *to)
 		[GSTORE_TYPE_SPAN] = GSTORE_OP_SPAN_LT,
 		[GSTORE_TYPE_UUID] = GSTORE_OP_UUID_LT,
 		[GSTORE_TYPE_OID] = GSTORE_OP_OID_LT,
-		[GSTORE_TYPE_TIMESTAMP] = GSTORE_OP_TIMESTAMP_LT};
+		[GSTORE_TYPE_TIMESTAMP] = GSTORE_OP_TIMESTAMP_LT,
+		[GSTORE_TYPE_BOOL] = GSTORE_OP_BOOL_LT,
+		[GSTORE_TYPE_TEXT] = GSTORE_OP_TEXT_LT};
+	bool padded = getBaseType(expr->minmaxtype) == BPCHAROID;
 	ListCell *cell;
 
-	if (!gstore_compile_node(compiler, linitial(expr->args), to) || less[to->type] == 0)
+	if (!gstore_compile_node(compiler, linitial(expr->args), to) || less[to->type] == 0 ||
+		(to->type == GSTORE_TYPE_TEXT &&
+		 !gstore_collation_is_bytewise(expr->inputcollid)))
 		return false;
 	for_each_from(cell, expr->args, 1)
 	{
@@ -249,7 +256,8 @@ compile_extreme(GstoreCompiler *compiler, MinMaxExpr *expr, GstoreOperand *to)
 		/* the later one only where it is truly less, or greater */
 		if (!gstore_compile_node(compiler, lfirst(cell), &next) ||
 			!gstore_unify(compiler, &next, to) ||
-			!gstore_emit(compiler, (GstoreOpcode) less[to->type], least ? next : *to,
+			!gstore_emit(compiler, (GstoreOpcode) (padded ? GSTORE_OP_BPCHAR_LT : less[to->type]),
+						 least ? next : *to,
 						 least ? *to : next, gstore_no_operand, &is_less) ||
 			!gstore_emit(compiler, GSTORE_OP_CHOOSE, is_less, next, *to, to))
 			return false;

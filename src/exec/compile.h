@@ -59,15 +59,29 @@ extern bool gstore_unify(GstoreCompiler *compiler, GstoreOperand *a,
 /* A constant of a type; a numeric becomes a DECIMAL where it can. */
 extern bool gstore_add_constant(GstoreCompiler *compiler, GstoreType type,
 								Datum value, bool isnull, GstoreOperand *to);
+/* The digits of a numeric(precision, scale); false: it has no such limits. */
+extern bool gstore_unpack_numeric(int32 typmod, int *precision, int *scale);
 /* A column: numeric(p,s) is a DECIMAL where 64 bits hold p digits. */
 extern void gstore_add_column(GstoreCompiler *compiler, AttrNumber attnum,
 							  GstoreType type, int32 typmod,
 							  GstoreOperand *to);
 
-/* ---- compile_call.c, compile_list.c ---- */
+/* ---- compile_call.c, compile_list.c, compile_zone.c ---- */
 
 extern bool gstore_compile_call(GstoreCompiler *compiler, Oid function,
 								Oid collation, List *args, GstoreOperand *to);
+
+/* A call whose result depends on a time zone; *is_zoned: it is one. */
+extern bool gstore_compile_zoned(GstoreCompiler *compiler, Oid function,
+								 List *args, bool *is_zoned, GstoreOperand *to);
+/* An instant becomes what clocks show. */
+extern bool gstore_apply_local(GstoreCompiler *compiler,
+							   GstoreOperand *operand);
+/* An instant cut off at a unit, as clocks show it in the zone of that name, or if
+ * NULL in the session's. */
+extern bool gstore_apply_zone_trunc(GstoreCompiler *compiler, GstoreField field,
+									Node *zone_name, GstoreOperand *operand);
+
 /* x = ANY (list), x <> ALL (list) and the like. */
 extern bool gstore_compile_list(GstoreCompiler *compiler,
 								ScalarArrayOpExpr *expr, GstoreOperand *to);

@@ -8,6 +8,7 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/array.h"
 #include "utils/lsyscache.h"
+#include "utils/uuid.h"
 
 #include "exec/compile.h"
 
@@ -31,6 +32,10 @@ search_opcode(int opcode, bool useOr)
 		{GSTORE_OP_DATE_EQ, GSTORE_OP_DATE_NE, GSTORE_OP_DATE_IN},
 		{GSTORE_OP_TIMESTAMP_EQ, GSTORE_OP_TIMESTAMP_NE, GSTORE_OP_TIMESTAMP_IN},
 		{GSTORE_OP_OID_EQ, GSTORE_OP_OID_NE, GSTORE_OP_OID_IN},
+		{GSTORE_OP_FLOAT4_EQ, GSTORE_OP_FLOAT4_NE, GSTORE_OP_FLOAT4_IN},
+		{GSTORE_OP_FLOAT8_EQ, GSTORE_OP_FLOAT8_NE, GSTORE_OP_FLOAT8_IN},
+		{GSTORE_OP_UUID_EQ, GSTORE_OP_UUID_NE, GSTORE_OP_UUID_IN},
+		{GSTORE_OP_BPCHAR_EQ, GSTORE_OP_BPCHAR_NE, GSTORE_OP_BPCHAR_IN},
 		{GSTORE_OP_TEXT_EQ, GSTORE_OP_TEXT_NE, GSTORE_OP_TEXT_IN}};
 
 	for (size_t i = 0; i < lengthof(searches); i++)
@@ -55,10 +60,49 @@ order_texts(const void *a, const void *b)
 							   *(const GstoreText *) b);
 }
 
+/* An element that is searched for as bytes. */
+static GstoreText
+bytes_of(GstoreType type, int search, Datum value)
+{
+	GstoreText bytes = {(const uint8 *) DatumGetPointer(value), UUID_LEN};
+	struct varlena *varlena;
+
+	if (type != GSTORE_TYPE_TEXT)
+		return bytes;
+	varlena = PG_DETOAST_DATUM_PACKED(value);
+	bytes.data = (const uint8 *) VARDATA_ANY(varlena);
+	bytes.length = VARSIZE_ANY_EXHDR(varlena);
+	return search == GSTORE_OP_BPCHAR_IN ? gstore_text_trimmed(bytes) : bytes;
+}
+
+/* One that is searched for as a number. */
+static int64
+word_of(GstoreType type, Datum value)
+{
+	switch (type)
+	{
+		case GSTORE_TYPE_INT8:
+		case GSTORE_TYPE_TIMESTAMP:
+			return DatumGetInt64(value);
+		case GSTORE_TYPE_INT2:
+			return DatumGetInt16(value);
+		case GSTORE_TYPE_OID:
+			return DatumGetObjectId(value);
+		case GSTORE_TYPE_FLOAT4:
+			return gstore_float_word(DatumGetFloat4(value));
+		case GSTORE_TYPE_FLOAT8:
+			return gstore_float_word(DatumGetFloat8(value));
+		default:
+			return DatumGetInt32(value);
+	}
+}
+
 /* A list as gstore_list_search wants it (ops_text.h). */
 static GstoreText
-sorted_list(GstoreType type, const Datum *values, const bool *nulls, int n)
+sorted_list(GstoreType type, int search, const Datum *values,
+			const bool *nulls, int n)
 {
+	bool as_bytes = type == GSTORE_TYPE_TEXT || type == GSTORE_TYPE_UUID;
 	GstoreText *texts = palloc_extended(n * sizeof(GstoreText),
 										MCXT_ALLOC_HUGE);
 	int64 *words = palloc_extended((n + 2) * sizeof(int64), MCXT_ALLOC_HUGE);
@@ -71,26 +115,15 @@ sorted_list(GstoreType type, const Datum *values, const bool *nulls, int n)
 	{
 		if (nulls[i])
 			has_null = true;
-		else if (type == GSTORE_TYPE_TEXT)
-		{
-			struct varlena *varlena = PG_DETOAST_DATUM_PACKED(values[i]);
-
-			texts[count].data = (uint8 *) VARDATA_ANY(varlena);
-			texts[count++].length = VARSIZE_ANY_EXHDR(varlena);
-		}
-		else if (type == GSTORE_TYPE_INT8 || type == GSTORE_TYPE_TIMESTAMP)
-			words[2 + count++] = DatumGetInt64(values[i]);
-		else if (type == GSTORE_TYPE_INT2)
-			words[2 + count++] = DatumGetInt16(values[i]);
-		else if (type == GSTORE_TYPE_OID)
-			words[2 + count++] = DatumGetObjectId(values[i]);
+		else if (as_bytes)
+			texts[count++] = bytes_of(type, search, values[i]);
 		else
-			words[2 + count++] = DatumGetInt32(values[i]);
+			words[2 + count++] = word_of(type, values[i]);
 	}
 	words[0] = has_null;
 	words[1] = count;
 	initStringInfo(&bytes);
-	if (type == GSTORE_TYPE_TEXT)
+	if (as_bytes)
 	{
 		int64 end = 0;
 
@@ -102,7 +135,7 @@ sorted_list(GstoreType type, const Datum *values, const bool *nulls, int n)
 		qsort(words + 2, count, sizeof(int64), order_words);
 	appendBinaryStringInfo(&bytes, (char *) words,
 						   (count + 2) * sizeof(int64));
-	for (int i = 0; type == GSTORE_TYPE_TEXT && i < count; i++)
+	for (int i = 0; as_bytes && i < count; i++)
 		appendBinaryStringInfo(&bytes, (const char *) texts[i].data,
 							   texts[i].length);
 	result.data = (uint8 *) bytes.data;
@@ -122,7 +155,7 @@ compile_search(GstoreCompiler *compiler, int search, bool useOr, GstoreOperand v
 		return false;
 	if (compiler->builder != NULL)
 	{
-		GstoreText list = sorted_list(type, values, nulls, n);
+		GstoreText list = sorted_list(type, search, values, nulls, n);
 
 		operands[1].reg = gstore_program_constant(compiler->builder,
 												  GSTORE_TYPE_TEXT,

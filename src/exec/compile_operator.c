@@ -483,18 +483,26 @@ gstore_add_constant(GstoreCompiler *compiler, GstoreType type, Datum value, bool
 	return true;
 }
 
+/* Packed as make_numeric_typmod in numeric.c does it. */
+bool
+gstore_unpack_numeric(int32 typmod, int *precision, int *scale)
+{
+	*precision = (typmod - VARHDRSZ) >> 16 & 0xFFFF;
+	*scale = (((typmod - VARHDRSZ) & 0x7FF) ^ 1024) - 1024;
+	return typmod >= (int32) VARHDRSZ;
+}
+
 void
 gstore_add_column(GstoreCompiler *compiler, AttrNumber attnum,
 				  GstoreType type, int32 typmod, GstoreOperand *to)
 {
-	/* packed as make_numeric_typmod in numeric.c does it */
-	int precision = (typmod - VARHDRSZ) >> 16 & 0xFFFF;
-	int scale = (((typmod - VARHDRSZ) & 0x7FF) ^ 1024) - 1024;
+	int precision;
+	int scale;
 
 	memset(to, 0, sizeof(*to));
 	to->type = type;
 	if (compiler->narrow && type == GSTORE_TYPE_NUMERIC &&
-		typmod >= (int32) VARHDRSZ &&
+		gstore_unpack_numeric(typmod, &precision, &scale) &&
 		precision <= GSTORE_SMALL_DECIMAL_DIGITS && scale >= 0 &&
 		scale <= GSTORE_SMALL_DECIMAL_DIGITS)
 	{

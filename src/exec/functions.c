@@ -5,6 +5,10 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <gnu/libc-version.h>
+#endif
+
 #include "access/htup_details.h"
 #include "catalog/pg_collation.h"
 #include "catalog/pg_database.h"
@@ -40,6 +44,24 @@ static const FunctionEntry function_entries[] = {
 };
 
 /*
+ * C.UTF-8 orders by code points, which is bytewise in UTF-8; glibc's own has no
+ * rules of order at all, since 2.35.  What others call so may be anything.
+ */
+static bool
+c_utf8_is_bytewise(void)
+{
+#ifdef __GLIBC__
+	int major = 0;
+	int minor = 0;
+
+	return sscanf(gnu_get_libc_version(), "%d.%d", &major, &minor) == 2 &&
+		   (major > 2 || (major == 2 && minor >= 35));
+#else
+	return false;
+#endif
+}
+
+/*
  * Whether the operating system's locale, or PostgreSQL's own provider, orders
  * bytewise.  ICU never says so.
  */
@@ -56,6 +78,8 @@ locale_is_bytewise(char provider, Datum locale, bool isnull)
 	if (provider != COLLPROVIDER_LIBC || isnull)
 		return false;
 	name = TextDatumGetCString(locale);
+	if (pg_strcasecmp(name, "C.UTF-8") == 0 || pg_strcasecmp(name, "C.utf8") == 0)
+		return c_utf8_is_bytewise();
 	return strcmp(name, "C") == 0 || strcmp(name, "POSIX") == 0;
 }
 

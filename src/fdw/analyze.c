@@ -16,6 +16,7 @@
 #include "fdw/columns.h"
 #include "fdw/routine.h"
 #include "fdw/form.h"
+#include "fdw/rowaddress.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"
@@ -118,7 +119,17 @@ sample_window(GstoreWindow *window, Sample *sample, TupleDesc desc,
 			heap_freetuple(sample->rows[place]);
 		sample->rows[place] = form_row(window, row, desc, attnums, ncolumns,
 									   target);
+		gstore_row_address_to_tid(window->seen->chunk->first_row + bit,
+								  &sample->rows[place]->t_self);
 	}
+}
+
+/* In the order in which they lie, by which correlations are told. */
+static int
+compare_places(const void *a, const void *b)
+{
+	return ItemPointerCompare(&(*(HeapTuple *) a)->t_self,
+							  &(*(HeapTuple *) b)->t_self);
 }
 
 static int
@@ -152,6 +163,7 @@ acquire_sample(Relation relation, int elevel, HeapTuple *rows, int room,
 	}
 	gstore_windows_end(windows);
 	gstore_seen_set_release(set);
+	qsort(rows, sample.filled, sizeof(HeapTuple), compare_places);
 
 	*total = sample.seen;
 	*dead = gstore_table_size(gstore_table_find(relid)).dead;

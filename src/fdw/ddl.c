@@ -6,6 +6,10 @@
  * A validator sees options alone.  What needs the table is checked by the
  * object access hook that follows the change, which sees it through
  * SnapshotSelf.
+ *
+ * Labels of an enum that format "arrow" keeps as text are not given other names:
+ * what is stored would be unknown, or, where two labels change places, another
+ * value.
  */
 #include "postgres.h"
 
@@ -17,11 +21,17 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_enum.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
+#include "utils/typcache.h"
 
+#include "codec/arrow.h"
 #include "codec/codec.h"
 #include "fdw/ddl.h"
 #include "fdw/options.h"
@@ -135,6 +145,158 @@ check_column(Oid relid, AttrNumber attnum)
 	table_close(catalog, AccessShareLock);
 }
 
+/* ---- labels of enums ---- */
+
+typedef struct Label
+{
+	Oid oid;
+	NameData name;
+} Label;
+
+/* The labels that a snapshot sees of an enum, of pg_enum's rows. */
+static List *
+labels_of(Oid type, Snapshot snapshot)
+{
+	Relation catalog = table_open(EnumRelationId, AccessShareLock);
+	List *labels = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+
+	ScanKeyInit(&key, Anum_pg_enum_enumtypid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(type));
+	scan = systable_beginscan(catalog, EnumTypIdLabelIndexId, true, snapshot, 1,
+							  &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_enum row = (Form_pg_enum) GETSTRUCT(tuple);
+		Label *label = palloc(sizeof(Label));
+
+		label->oid = row->oid;
+		label->name = row->enumlabel;
+		labels = lappend(labels, label);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return labels;
+}
+
+/* Has this command given a label another name?  The catalogue's own snapshot
+ * does not see it yet. */
+static bool
+is_label_renamed(Oid type)
+{
+	List *before = labels_of(type, NULL);
+	List *now = labels_of(type, SnapshotSelf);
+	ListCell *old;
+	ListCell *new;
+
+	foreach(old, before)
+		foreach(new, now)
+		{
+			const Label *a = lfirst(old);
+			const Label *b = lfirst(new);
+
+			if (a->oid == b->oid &&
+				strcmp(NameStr(a->name), NameStr(b->name)) != 0)
+				return true;
+		}
+	return false;
+}
+
+static bool
+contains_type(Oid type, Oid wanted)
+{
+	bool found = false;
+	TupleDesc desc;
+	Oid element;
+
+	check_stack_depth();
+	if (type == wanted)
+		return true;
+	switch (get_typtype(type))
+	{
+		case TYPTYPE_DOMAIN:
+			return contains_type(getBaseType(type), wanted);
+		case TYPTYPE_RANGE:
+			return contains_type(get_range_subtype(type), wanted);
+		case TYPTYPE_MULTIRANGE:
+			return contains_type(get_multirange_range(type), wanted);
+		case TYPTYPE_COMPOSITE:
+			desc = lookup_rowtype_tupdesc_copy(type, -1);
+			for (int i = 0; i < desc->natts && !found; i++)
+				found = !TupleDescAttr(desc, i)->attisdropped &&
+						contains_type(TupleDescAttr(desc, i)->atttypid, wanted);
+			return found;
+		default:
+			element = get_element_type(type);
+			return OidIsValid(element) && contains_type(element, wanted);
+	}
+}
+
+/* Does a chunk of the table keep values of the type as text? */
+static bool
+keeps_as_text(GstoreTable *table, Oid type)
+{
+	dsa_pointer pointer = table->schemas;
+
+	while (DsaPointerIsValid(pointer))
+	{
+		const GstoreSchemaStamp *stamp = dsa_get_address(gstore_dsa(), pointer);
+		const GstoreSchema *schema = &stamp->schema;
+		bool found = false;
+
+		for (uint32 i = 0; i < (uint32) schema->nfields && !found; i++)
+			found = !schema->columns[i].dropped &&
+					schema->columns[i].arrow_kind == GSTORE_ARROW_OUTPUT &&
+					contains_type(schema->columns[i].typid, type);
+		if (found && gstore_schema_is_used(table, pointer))
+			return true;
+		pointer = stamp->next;
+	}
+	return false;
+}
+
+static bool
+collect_table(GstoreTable *table, void *state)
+{
+	if (!table->dropped && table->key.database == MyDatabaseId &&
+		table->nchunks > 0)
+		*(List **) state = lappend_oid(*(List **) state, table->key.table);
+	return true;
+}
+
+/* An enum was altered: refuse to rename a label that rows have as text. */
+static void
+check_enum(Oid type)
+{
+	List *tables = NIL;
+	ListCell *cell;
+
+	if (!is_label_renamed(type))
+		return;
+	gstore_catalog_walk(false, collect_table, &tables);
+	list_sort(tables, list_oid_cmp);
+	foreach(cell, tables)
+	{
+		Oid relid = lfirst_oid(cell);
+		GstoreTable *table;
+		char *name;
+
+		LockRelationOid(relid, AccessShareLock);
+		table = gstore_table_find(relid);
+		name = get_rel_name(relid); /* NULL: this transaction dropped it */
+		if (table == NULL || name == NULL || !keeps_as_text(table, type))
+			continue;
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename a value of type %s while foreign table \"%s\" has rows that keep it as text",
+						format_type_be(type), name),
+				 errdetail("The format arrow keeps values of an enum by their names."),
+				 errhint("TRUNCATE the table first, or have it in the format pgstrom and write its rows anew.")));
+	}
+}
+
 static void
 on_object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 				 int sub_id, void *arg)
@@ -147,6 +309,9 @@ on_object_access(ObjectAccessType access, Oid class_id, Oid object_id,
 		get_rel_relkind(object_id) == RELKIND_FOREIGN_TABLE &&
 		gstore_is_table(object_id))
 		check_column(object_id, sub_id);
+	if (access == OAT_POST_ALTER && class_id == TypeRelationId &&
+		gstore_preloaded && get_typtype(object_id) == TYPTYPE_ENUM)
+		check_enum(object_id);
 }
 
 void

@@ -66,7 +66,8 @@ text_form(GstoreForm *form)
 	{
 		MemoryContext old = MemoryContextSwitchTo(form->context);
 
-		form->text = gstore_text_form(form->type, form->typmod);
+		/* a domain's constraints were checked when the value came */
+		form->text = gstore_text_form(form->base, form->typmod);
 		MemoryContextSwitchTo(old);
 	}
 	return form->text;

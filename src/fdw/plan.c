@@ -18,6 +18,7 @@
 #include "fdw/pushdown.h"
 #include "fdw/routine.h"
 #include "fdw/upper.h"
+#include "guc.h"
 #include "store/estimate.h"
 
 /*
@@ -124,12 +125,15 @@ get_plan(PlannerInfo *root, RelOptInfo *baserel, Oid relid,
  * stamps and the snapshot alone, and rows that the leader has staged become
  * chunks before it launches workers (gstore_scan_begin).  A scan is never shared
  * among workers, for its conditions run on several threads anyway; but different
- * partitions, and the other side of a join, may be read at the same time.
+ * partitions, and the other side of a join, may be read at the same time: where
+ * the leader and as many workers as it may have are no more than the threads that
+ * a query was given.
  */
 static bool
 is_parallel_safe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
-	return true;
+	return gstore_guc_host_threads == 0 ||
+		   max_parallel_workers_per_gather < gstore_guc_host_threads;
 }
 
 void

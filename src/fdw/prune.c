@@ -15,7 +15,10 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 #include "exec/exec.h"
@@ -150,7 +153,14 @@ gstore_order_of_type(Oid typid)
 	}
 }
 
-/* Do keys of the two types compare as their btree operators do? */
+static bool
+is_zoned(Oid type)
+{
+	return getBaseType(type) == TIMESTAMPTZOID;
+}
+
+/* Do keys of the two types compare as their btree operators do?  What timestamp is
+ * which timestamptz depends on the time zone: see in_zone. */
 static bool
 is_comparable(Oid left, Oid right)
 {
@@ -158,10 +168,6 @@ is_comparable(Oid left, Oid right)
 	GstoreOrder other = gstore_order_of_type(right);
 
 	if (order == GSTORE_ORDER_NONE)
-		return false;
-	/* What timestamp is which timestamptz depends on the time zone. */
-	if ((getBaseType(left) == TIMESTAMPTZOID) !=
-		(getBaseType(right) == TIMESTAMPTZOID))
 		return false;
 	if (order == GSTORE_ORDER_DATE || order == GSTORE_ORDER_TIMESTAMP)
 		return other == GSTORE_ORDER_DATE || other == GSTORE_ORDER_TIMESTAMP;
@@ -238,28 +244,79 @@ key_of(Oid type, Datum value, uint64 *key)
 							 value, key);
 }
 
+/*
+ * A value without a time zone as one that has it, or the reverse, in the session's:
+ * *slack is how far the instants of equal values may lie apart, for clocks are put
+ * back.  False: it may not have one.
+ */
+static bool
+in_zone(Oid *type, Datum *value, int64 *slack)
+{
+	Timestamp instant;
+
+	if (getBaseType(*type) == DATEOID)
+	{
+		DateADT date = DatumGetDateADT(*value);
+
+		if (DATE_NOT_FINITE(date) ||
+			date >= TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE)
+			return false;
+		*value = DirectFunctionCall1(date_timestamp, *value);
+	}
+	instant = DatumGetTimestamp(*value);
+	/* away from where a zone's offset could lead out of range */
+	if (TIMESTAMP_NOT_FINITE(instant) ||
+		instant < MIN_TIMESTAMP + 2 * USECS_PER_DAY ||
+		instant >= END_TIMESTAMP - 2 * USECS_PER_DAY)
+		return false;
+	if (is_zoned(*type))
+	{
+		*value = DirectFunctionCall1(timestamptz_timestamp, *value);
+		*type = TIMESTAMPOID;
+		*slack = 25 * USECS_PER_HOUR; /* dates were left out, but not two */
+	}
+	else
+	{
+		*value = DirectFunctionCall1(timestamp_timestamptz, *value);
+		*type = TIMESTAMPTZOID;
+	}
+	return true;
+}
+
 /* column op value; a NULL value lets nothing pass. */
 static GstorePruning *
 make_comparison(Maker *maker, Var *column, StrategyNumber strategy,
 				Expr *value)
 {
 	bool isnull;
-	uint64 key = 0;
+	uint64 least = 0;
+	uint64 greatest = 0;
+	int64 slack = 0;
+	Oid type = exprType((Node *) value);
 	Datum datum = gstore_evaluate_constant(value, maker->parent, &isnull);
 
 	if (isnull)
 		return new_range(column->varattno, 1, 0);
-	if (!key_of(exprType((Node *) value), datum, &key))
+	if (is_zoned(type) != is_zoned(column->vartype) && !in_zone(&type, &datum, &slack))
+		return NULL;
+	if (slack == 0)
+	{
+		if (!key_of(type, datum, &least))
+			return NULL;
+		greatest = least;
+	}
+	else if (!key_of(type, TimestampGetDatum(DatumGetTimestamp(datum) - slack), &least) ||
+			 !key_of(type, TimestampGetDatum(DatumGetTimestamp(datum) + slack), &greatest))
 		return NULL;
 	switch (strategy)
 	{
 		case BTLessStrategyNumber:
 		case BTLessEqualStrategyNumber:
-			return new_range(column->varattno, 0, key);
+			return new_range(column->varattno, 0, greatest);
 		case BTEqualStrategyNumber:
-			return new_range(column->varattno, key, key);
+			return new_range(column->varattno, least, greatest);
 		default:
-			return new_range(column->varattno, key, UINT64_MAX);
+			return new_range(column->varattno, least, UINT64_MAX);
 	}
 }
 
@@ -362,7 +419,8 @@ make_list(Maker *maker, ScalarArrayOpExpr *expr)
 	if (isnull)
 		return new_range(column->varattno, 1, 0);
 	element = ARR_ELEMTYPE(DatumGetArrayTypeP(array));
-	if (!is_comparable(element, right_type))
+	if (!is_comparable(element, right_type) ||
+		is_zoned(element) != is_zoned(column->vartype))
 		return NULL;
 	get_typlenbyvalalign(element, &typlen, &typbyval, &typalign);
 	deconstruct_array(DatumGetArrayTypeP(array), element, typlen, typbyval,

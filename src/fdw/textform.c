@@ -3,7 +3,8 @@
  *	  Values as text and back, by their type's own functions; see textform.h.
  *
  * Texts must not depend on who reads them: dates and the like are written in
- * the ISO style, floats so that they come back exactly, all of it in UTF-8.
+ * the ISO style, money as in the locale C, floats so that they come back exactly,
+ * all of it in UTF-8.
  */
 #include "postgres.h"
 
@@ -16,6 +17,9 @@
 #include "utils/lsyscache.h"
 
 #include "fdw/textform.h"
+
+/* Of utils/pg_locale.h, which wants ICU's headers. */
+extern PGDLLIMPORT char *locale_monetary;
 
 struct GstoreTextForm
 {
@@ -53,6 +57,10 @@ use_neutral_settings(void)
 								 false);
 	if (IntervalStyle != INTSTYLE_POSTGRES)
 		(void) set_config_option("intervalstyle", "postgres", PGC_USERSET,
+								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+								 false);
+	if (strcmp(locale_monetary, "C") != 0)
+		(void) set_config_option("lc_monetary", "C", PGC_USERSET,
 								 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
 								 false);
 	if (extra_float_digits < 1)

@@ -68,3 +68,23 @@ gstore_table_size(GstoreTable *table)
 	LWLockRelease(&table->lock);
 	return size;
 }
+
+bool
+gstore_schema_is_used(GstoreTable *table, dsa_pointer stamp)
+{
+	dsa_area *area = gstore_dsa();
+	bool used = false;
+	dsa_pointer *list;
+
+	LWLockAcquire(&table->lock, LW_SHARED);
+	list = table->nchunks == 0 ? NULL : dsa_get_address(area, table->chunks);
+	for (uint32 i = 0; i < table->nchunks && !used; i++)
+	{
+		const GstoreChunk *chunk = dsa_get_address(area, list[i]);
+
+		used = chunk->schema == stamp && !is_done(&chunk->xmax) &&
+			   !gstore_chunk_all_aborted(chunk);
+	}
+	LWLockRelease(&table->lock);
+	return used;
+}

@@ -20,4 +20,8 @@ typedef struct GstoreTableSize
 /* As of now, without a snapshot.  table may be NULL: all zero. */
 extern GstoreTableSize gstore_table_size(GstoreTable *table);
 
+/* May somebody who begins now, or this transaction, see rows of chunks that
+ * were written with this stamp? */
+extern bool gstore_schema_is_used(GstoreTable *table, dsa_pointer stamp);
+
 #endif

@@ -104,6 +104,48 @@ SELECT * FROM t;
 DROP FOREIGN TABLE t;
 DROP TYPE pair;
 
+\echo -- names that format arrow has as text, and what they name
+CREATE TYPE mood AS ENUM ('sad', 'ok', 'unused');
+CREATE TYPE moods AS (m mood, note text);
+CREATE DOMAIN checked AS jsonb CHECK (VALUE ? 'a');
+CREATE TABLE renamed ();
+CREATE FOREIGN TABLE t (m mood, c regclass, d checked) SERVER gstore_fdw OPTIONS (format 'arrow');
+CREATE FOREIGN TABLE t2 (m moods[]) SERVER gstore_fdw OPTIONS (format 'arrow');
+CREATE FOREIGN TABLE t3 (m mood) SERVER gstore_fdw;
+INSERT INTO t VALUES ('sad', 'renamed', '{"a": 1}');
+INSERT INTO t2 VALUES (ARRAY[ROW('sad', 'x')::moods]);
+INSERT INTO t3 VALUES ('sad');
+ALTER TABLE renamed RENAME TO renamed_since;
+ALTER DOMAIN checked ADD CONSTRAINT later CHECK (VALUE ? 'b') NOT VALID;
+ALTER TYPE mood ADD VALUE 'new' BEFORE 'ok';
+ALTER TYPE mood RENAME VALUE 'sad' TO 'happy';
+TRUNCATE t;
+ALTER TYPE mood RENAME VALUE 'sad' TO 'happy';
+TABLE t3;
+DELETE FROM t2;
+INSERT INTO t (c, d) VALUES ('renamed_since', '{"a": 1}');
+INSERT INTO t (m, c, d) VALUES ('new', 'renamed_since', '{"a": 1, "b": 1}');
+ALTER DOMAIN checked DROP CONSTRAINT checked_check;
+INSERT INTO t (d) VALUES ('{"b": 1}');
+ALTER DOMAIN checked ADD CONSTRAINT again CHECK (VALUE ? 'a') NOT VALID;
+BEGIN;
+TRUNCATE t;
+ALTER TYPE mood RENAME VALUE 'sad' TO 'happy';
+SELECT m FROM t3;
+ROLLBACK;
+BEGIN;
+DROP FOREIGN TABLE t;
+ALTER TYPE mood RENAME VALUE 'sad' TO 'happy';
+ROLLBACK;
+ALTER TYPE mood RENAME VALUE 'sad' TO 'happy';
+SELECT m, c, d FROM t ORDER BY d::text;
+SELECT m FROM t3;
+DROP FOREIGN TABLE t, t2, t3;
+DROP TYPE mood CASCADE;
+DROP TYPE moods;
+DROP DOMAIN checked;
+DROP TABLE renamed_since;
+
 \echo -- inheritance, views, security barriers
 CREATE TABLE parent (k int, w text);
 CREATE FOREIGN TABLE child (extra int) INHERITS (parent) SERVER gstore_fdw;
@@ -161,6 +203,10 @@ INSERT INTO t SELECT i % 10 FROM generate_series(2, 1000) i;
 ANALYZE t;
 SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
 SELECT n_distinct, null_frac FROM pg_stats WHERE tablename = 't';
+TRUNCATE t;
+INSERT INTO t SELECT generate_series(1, 50000);
+ANALYZE t;
+SELECT correlation FROM pg_stats WHERE tablename = 't';
 DROP FOREIGN TABLE t;
 
 \echo -- parallel plans: never wrong

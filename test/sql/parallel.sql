@@ -33,6 +33,14 @@ SELECT * FROM shown('SELECT count(*) FROM whole WHERE md5(w) > ''8''');
 SELECT * FROM shown('SELECT count(*) FROM h JOIN p1 USING (k) WHERE md5(h.w) > ''8''');
 SELECT * FROM shown('UPDATE whole SET v = 0 WHERE md5(w) = ''x''');
 
+\echo -- never more processes than the threads a query may have
+SET gstore_fdw.host_threads = 2;
+SELECT * FROM shown('SELECT count(*) FROM whole WHERE md5(w) > ''8''');
+SELECT * FROM shown('SELECT count(*) FROM h JOIN p1 USING (k) WHERE md5(h.w) > ''8''');
+SET gstore_fdw.host_threads = 3;
+SELECT * FROM shown('SELECT count(*) FROM whole WHERE md5(w) > ''8''');
+RESET gstore_fdw.host_threads;
+
 \echo -- the same answers as of the ordinary table
 CREATE FUNCTION same(answer text) RETURNS bool LANGUAGE plpgsql AS $$
 DECLARE

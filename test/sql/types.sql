@@ -379,6 +379,23 @@ SELECT k, length(t), t = z AS same, length(b), md5(t) = md5(repeat(chr(96 + k), 
 FROM big;
 DROP FOREIGN TABLE big;
 
+\echo -- types without an input function
+CREATE TABLE defaults (a int DEFAULT 7, b int);
+INSERT INTO defaults SELECT i % 10, i % 5 FROM generate_series(1, 1000) i;
+CREATE STATISTICS every_kind (ndistinct, dependencies, mcv) ON a, b FROM defaults;
+ANALYZE defaults;
+CREATE TABLE h AS SELECT stxdndistinct, stxddependencies, stxdmcv,
+	(SELECT adbin FROM pg_attrdef WHERE adrelid = 'defaults'::regclass)
+FROM pg_statistic_ext_data;
+CREATE FOREIGN TABLE g (n pg_ndistinct, d pg_dependencies, m pg_mcv_list, t pg_node_tree) SERVER gstore_fdw;
+CREATE FOREIGN TABLE a (n pg_ndistinct, d pg_dependencies, m pg_mcv_list, t pg_node_tree)
+	SERVER gstore_fdw OPTIONS (format 'arrow');
+INSERT INTO g TABLE h;
+INSERT INTO a TABLE g;
+SELECT count(*), count(t), unlike('h', 'g'), unlike('h', 'a') FROM a;
+DROP TABLE h, defaults;
+DROP FOREIGN TABLE g, a;
+
 \echo -- no column
 CREATE FOREIGN TABLE none () SERVER gstore_fdw;
 INSERT INTO none DEFAULT VALUES;

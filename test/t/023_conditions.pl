@@ -29,7 +29,7 @@ note("GSTORE_SEED=$seed GSTORE_STATEMENTS=$wanted");
 srand($seed);
 
 sql($node, twins() . q{
-ALTER DATABASE postgres SET timezone = 'UTC';
+ALTER DATABASE postgres SET timezone = 'America/St_Johns';
 CREATE TABLE conditions (id int, kind text, expression text);
 CREATE FUNCTION answer(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE result text;
@@ -98,7 +98,7 @@ sub compare
 }
 
 compare('empty tables', 0.02, '');
-sql($node, fill($_, 1, 400)) foreach qw(pgstrom arrow);
+sql($node, fill($_, 1, 400) . in_order($_)) foreach qw(pgstrom arrow);
 compare('as inserted', 0.38, '');
 sql($node, in_both('DELETE FROM TABLE WHERE id % 7 = 3'));
 compare('rows deleted', 0.2, '');

@@ -89,7 +89,7 @@ sub query
 }
 
 sql($node, twins() . q{
-ALTER DATABASE postgres SET timezone = 'UTC';
+ALTER DATABASE postgres SET timezone = 'America/St_Johns';
 CREATE TABLE queries (id int, query text);
 CREATE FUNCTION answer(query text) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE result text[];
@@ -158,7 +158,7 @@ sub compare
 }
 
 compare('empty tables', 0.05, '');
-sql($node, fill($_, 1, 400)) foreach qw(pgstrom arrow);
+sql($node, fill($_, 1, 400) . in_order($_)) foreach qw(pgstrom arrow);
 compare('as inserted', 0.45, '');
 sql($node, in_both('DELETE FROM TABLE WHERE id % 7 = 3'));
 compare('rows deleted', 0.2, '');

@@ -189,7 +189,7 @@ sub add
 	my $number = 0;
 	my @values = map { 'CASE WHEN ' . $patterns[$pattern]->($number++) . " THEN $_ END AS $_" } @$columns;
 	my $query = 'SELECT ' . join(', ', @values) . " FROM $from WHERE i <= $rows ORDER BY i";
-	my $printed = join ', ', $format eq 'pgstrom' ? map { $printed{$_} // $_ } @$columns : @$columns;
+	my $printed = join ', ', map { $printed{$_} // $_ } @$columns;
 	my $expected = "$folder/$table.copy";
 
 	sql($node, "CREATE FOREIGN TABLE $table ($declared) SERVER gstore_fdw OPTIONS (format '$format'); INSERT INTO $table $query");

@@ -8,7 +8,7 @@ use strict;
 use warnings FATAL => 'all';
 
 use Exporter 'import';
-our @EXPORT = qw(pick quoted bare literal condition expression twins fill in_both @names %types);
+our @EXPORT = qw(pick quoted bare literal condition expression twins fill in_order in_both @names %types);
 
 sub pick { return $_[ int(rand(@_)) ]; }
 
@@ -108,6 +108,10 @@ sub condition
 	  if $type ne 'bool' && $type ne 'text' && ($depth <= 0 || rand() < 0.45);
 	my @forms = (
 		sub { $e->() . ' IS ' . pick('', 'NOT ') . 'NULL' },
+		sub {
+			join(' ' . pick(qw(= <> < <= > >=)) . ' ',
+				map { expression($_, $depth - 1) } @{ pick([qw(date timestamptz)], [qw(timestamptz timestamp)], [qw(timestamp timestamptz)], [qw(date timestamp)]) });
+		},
 		sub { $e->() . ' IS ' . pick('', 'NOT ') . 'DISTINCT FROM ' . $e->() },
 		sub {
 			expression('text', $depth - 1) . ' ' . pick('=', '<>', '<', '>=')
@@ -119,7 +123,7 @@ sub condition
 		},
 		sub {
 			$e->() . pick(' IN (', ' NOT IN (')
-			  . join(', ', map { literal($type) } 1 .. pick(1, 3, 80)) . ')';
+			  . join(', ', map { literal($type) } 1 .. pick(1, 3, $type =~ /^(numeric|interval|bool)/ ? 50 : 80)) . ')';
 		},
 		sub { $e->() . ' BETWEEN ' . $e->() . ' AND ' . $e->() },
 		sub { 'starts_with(t, ' . quoted(pick('', 'a', 'te', 'é')) . ')' });
@@ -159,12 +163,23 @@ my %makers = (
 			"date_part('" . pick(qw(second year epoch doy)) . "', "
 			  . $e->('timestamp') . ')');
 	},
-	float4 => sub { return $_[0]->('float8') . '::float4'; },
+	float4 => sub {
+		my ($e) = @_;
+		return pick($e->('float8'), $e->('numeric(20,4)')) . '::float4';
+	},
 	'numeric(20,4)' => sub {
 		my ($e) = @_;
 		return pick(
 			$e->('int4') . '::numeric',
 			'round(' . $e->('numeric(20,4)') . ', ' . pick(0 .. 6) . ')',
+			$e->('numeric(20,4)') . '::numeric(' . pick('12,2', '20,6', '5') . ')',
+			$e->(pick(qw(float4 float8))) . '::numeric',
+			'extract('
+			  . pick(qw(microseconds milliseconds second minute hour day month quarter year decade century millennium epoch))
+			  . ' FROM ' . $e->('interval') . ')',
+			'extract('
+			  . pick(qw(microseconds second minute hour day week month quarter year isoyear dow doy decade epoch))
+			  . ' FROM ' . $e->('timestamptz') . ')',
 			'extract('
 			  . pick(qw(year month day quarter week isoyear dow isodow doy decade century millennium epoch))
 			  . ' FROM ' . $e->(pick(qw(date timestamp))) . ')',
@@ -175,10 +190,12 @@ my %makers = (
 	date => sub {
 		my ($e) = @_;
 		return pick('(' . $e->('date') . pick(' + ', ' - ') . $e->('int4') . ')',
-			$e->('timestamp') . '::date');
+			$e->(pick(qw(timestamp timestamptz))) . '::date');
 	},
 	time => sub {
 		my ($e) = @_;
+		return $e->(pick(qw(timestamp timestamptz interval))) . '::time'
+		  if rand() < 0.4;
 		return '(' . $e->('time') . pick(' + ', ' - ') . $e->('interval') . ')';
 	},
 	timestamp => sub {
@@ -187,13 +204,31 @@ my %makers = (
 			'('	  . $e->(pick(qw(date timestamp))) . pick(' + ', ' - ')
 			  . $e->('interval') . ')',
 			$e->('date') . '::timestamp',
+			$e->('timestamptz') . '::timestamp',
+			'(' . $e->('timestamptz') . " AT TIME ZONE 'Asia/Kathmandu')",
+			'(' . $e->('date') . ' + ' . $e->('time') . ')',
 			"date_trunc('"
 			  . pick(qw(hour day week month quarter year decade century millennium second))
 			  . "', " . $e->('timestamp') . ')');
 	},
+	timestamptz => sub {
+		my ($e) = @_;
+		return pick(
+			$e->(pick(qw(date timestamp))) . '::timestamptz',
+			'(' . $e->('timestamp') . " AT TIME ZONE 'Asia/Kathmandu')",
+			'(' . $e->('timestamptz') . pick(' + ', ' - ')
+			  . pick("'1 month'", "'-1 day'", "'36:00'", "'1 year -1 day 01:00'") . '::interval)',
+			"date_trunc('"
+			  . pick(qw(hour day week month quarter year decade century millennium minute))
+			  . "', " . $e->('timestamptz') . ')');
+	},
 	interval => sub {
 		my ($e) = @_;
 		return pick(
+			'(' . $e->('interval') . pick(' * ', ' / ') . $e->(pick(qw(int4 float8))) . ')',
+			$e->('time') . '::interval',
+			"date_trunc('" . pick(qw(second minute hour day month quarter year century)) . "', " . $e->('interval') . ')',
+			'(' . $e->('timestamptz') . ' - ' . $e->('timestamptz') . ')',
 			'('	  . $e->('interval') . pick(' + ', ' - ') . $e->('interval') . ')',
 			'(- ' . $e->('interval') . ')',
 			'(' . $e->('timestamp') . ' - ' . $e->('timestamp') . ')',
@@ -217,7 +252,7 @@ sub expression
 	return 'CASE WHEN ' . condition($depth - 1) . ' THEN ' . $e->($type)
 	  . ' ELSE ' . $e->($type) . ' END'
 	  if $dice < 0.47;
-	return pick('coalesce', 'nullif', $type eq 'text' ? 'coalesce' : pick('greatest', 'least'))
+	return pick(qw(coalesce nullif greatest least))
 	  . '(' . $e->($type) . ', ' . $e->($type) . ')'
 	  if $dice < 0.57;
 	return '(' . $e->($type) . ' ' . pick(qw(+ - * / %)) . ' ' . $e->($type) . ')'
@@ -257,6 +292,15 @@ sub fill
 	my $rows = join(",\n", map { row($_, $format) } $from .. $to);
 
 	return "INSERT INTO $format VALUES $rows;\nINSERT INTO heap_$format VALUES $rows;\n";
+}
+
+# An ordinary table puts a row where there is room: this puts it where the other
+# one has it.
+sub in_order
+{
+	my ($format) = @_;
+
+	return "CREATE INDEX heap_order ON heap_$format (id); CLUSTER heap_$format USING heap_order; DROP INDEX heap_order;\n";
 }
 
 sub in_both
