@@ -44,9 +44,18 @@ gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
 	GstoreCodecError error;
 	GstoreImage *image;
 	const void *bytes;
+	void *copy = NULL;
 
 	gstore_view_wait(view);
 	bytes = gstore_view_pointer(view, 0);
+	if (gstore_table_is_exposed(gathering->table) && chunk->format == GSTORE_FORMAT_PGSTROM &&
+		chunk->location.kind == GSTORE_LOCATION_ARENA)
+	{
+		/* somebody may write into it: the length of a value must not change
+		 * once it was checked */
+		copy = palloc_extended(chunk->image_bytes, MCXT_ALLOC_HUGE);
+		bytes = memcpy(copy, bytes, chunk->image_bytes);
+	}
 	status = codec->open(bytes, chunk->image_bytes, then,
 						 &gathering->allocator, &image, &error);
 	check(gathering, status, &error);
@@ -56,6 +65,8 @@ gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
 	check(gathering, status, &error);
 	codec->close(image);
 	gstore_view_close(view);
+	if (copy != NULL)
+		pfree(copy);
 }
 
 void

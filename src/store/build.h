@@ -15,11 +15,12 @@ typedef struct GstoreGathering
 	GstoreAllocator allocator;
 	GstoreBuilder *builder;
 	const char *relname; /* names the table in the codec's errors */
+	GstoreTable *table;	 /* whose images they are */
 	const char *purpose; /* "merging chunks" */
 } GstoreGathering;
 
 /* In the current memory context, which its owner deletes.  The codec, the
- * schema, relname and purpose are filled. */
+ * schema, relname, table and purpose are filled. */
 extern void gstore_gathering_begin(GstoreGathering *gathering);
 
 /* Append rows of a pinned chunk that was written with the schema then: those

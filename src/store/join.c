@@ -160,6 +160,7 @@ gstore_join_latest(const GstoreTarget *target, GstoreTable *table)
 	gathering.codec = gstore_codec(chunks[0]->format);
 	gathering.schema = &stamp->schema;
 	gathering.relname = target->relname;
+	gathering.table = table;
 	gathering.purpose = psprintf("writing foreign table \"%s\"",
 								 target->relname);
 	gstore_gathering_begin(&gathering);

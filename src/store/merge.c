@@ -246,6 +246,7 @@ build(Merge *merge, GstoreHold **hold)
 	GstoreGathering gathering = {.codec = gstore_codec(first->format),
 								 .schema = &stamp->schema,
 								 .relname = merge->purpose,
+								 .table = merge->table,
 								 .purpose = merge->purpose};
 	GstoreChunk *chunk;
 
