@@ -35,7 +35,8 @@ gstore_open_readable(Oid relid)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("there is no table with OID %u", relid),
-				 errdetail("It may have been dropped since its name was looked up.")));
+				 errdetail("It may have been dropped since its name was looked up."),
+				 errhint("A function or prepared statement looks it up again if it says 'name'::regclass.")));
 	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
 	if (!gstore_is_table(relid))
 		ereport(ERROR,
