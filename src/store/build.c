@@ -13,11 +13,17 @@
 
 static void
 check(const GstoreGathering *gathering, GstoreCodecStatus status,
-	  const GstoreCodecError *error)
+	  GstoreCodecError *error)
 {
-	if (status != GSTORE_CODEC_OK)
-		gstore_codec_raise(status, error, gathering->relname,
-						   gathering->schema);
+	if (status == GSTORE_CODEC_OK)
+		return;
+	if (status == GSTORE_CODEC_LIMIT && gathering->for_export)
+		strlcpy(error->hint,
+				gathering->codec->format == GSTORE_FORMAT_ARROW
+					? "Set the table's option large_text to 'on', or export it chunk by chunk, with gstore_export_chunks()."
+					: "Export the table chunk by chunk, with gstore_export_chunks().",
+				sizeof(error->hint));
+	gstore_codec_raise(status, error, gathering->relname, gathering->schema);
 }
 
 void

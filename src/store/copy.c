@@ -97,7 +97,8 @@ gstore_copy_rows(const GstoreTarget *target, const GstoreSeenSet *set,
 	GstoreGathering gathering = {.codec = target->codec,
 								 .schema = target->schema,
 								 .relname = target->relname,
-								 .table = gstore_table_find(target->relid)};
+								 .table = gstore_table_find(target->relid),
+								 .for_export = true};
 	GstoreChunk *chunk = NULL;
 
 	gathering.purpose = psprintf("copying foreign table \"%s\"",

@@ -145,7 +145,7 @@ gstore_join_latest(const GstoreTarget *target, GstoreTable *table)
 	int n = gstore_transaction_latest(table, chunks, MOST_CHUNKS);
 	MemoryContext context;
 	MemoryContext old;
-	GstoreGathering gathering;
+	GstoreGathering gathering = {0};
 	const GstoreSchemaStamp *stamp;
 	GstoreChunk *joined;
 	GstoreHold *hold;
