@@ -14,7 +14,7 @@ here=$(cd "$(dirname "$0")/.." && pwd)
 # room -> rooms, or single headers, it may include
 declare -A MAY=(
 	[fdw]="exec store codec request device/location.h"
-	[share]="store request codec device/location.h fdw/columns.h"
+	[share]="store request codec device/location.h fdw/columns.h fdw/sound.h"
 	[store]="codec request device/location.h"
 	[keeper]="store codec exec device request"
 	[exec]="codec request/view.h device/location.h"

@@ -304,9 +304,11 @@ bind_field(const GstoreColumnView *view, uint32 number, uint64 first,
 	int n;
 
 	memcpy(&meta, view->base + number * sizeof(meta), sizeof(meta));
+	/* A row has at least a bit somewhere within: what says it has more is
+	 * refused before there is memory for it. */
 	if (rows != NULL && first <= meta.rows)
 		count = meta.rows - first;
-	if (meta.rows > MAX_ROWS || first > meta.rows ||
+	if (meta.rows > view->base_to * 8 || first > meta.rows ||
 		count > meta.rows - first)
 		return gstore_codec_corrupt(error, -1,
 									"an array or composite points outside its chunk");

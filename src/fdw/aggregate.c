@@ -8,10 +8,12 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 
 #include "exec/exec.h"
 #include "fdw/extremes.h"
@@ -19,6 +21,7 @@
 #include "fdw/plan.h"
 #include "fdw/pushdown.h"
 #include "fdw/scan.h"
+#include "fdw/sound.h"
 #include "fdw/upper.h"
 #include "guc.h"
 
@@ -277,15 +280,28 @@ next_group(AggregateState *state, const GstoreGroupKey **keys,
 	return *states != NULL;
 }
 
+static bool
+is_text(const GstoreResultForm *form)
+{
+	return form->type == TEXTOID || form->type == VARCHAROID ||
+		   form->type == BPCHAROID;
+}
+
 static void
 store_group(AggregateState *state, const GstoreGroupKey *keys,
 			const GstoreAggregateState *states, TupleTableSlot *slot)
 {
 	int n = list_length(state->exprs);
+	bool exposed = gstore_scan_is_exposed(state->scan);
 
 	for (int i = 0; i < state->nkeys; i++)
+	{
 		slot->tts_values[i] = gstore_key_value(&state->forms[i], &keys[i],
 											   &slot->tts_isnull[i]);
+		if (exposed && !slot->tts_isnull[i] && is_text(&state->forms[i]) &&
+			!gstore_sound_text(slot->tts_values[i]))
+			gstore_sound_refuse(NULL, RelationGetRelationName(state->scan->ss.ss_currentRelation));
+	}
 	for (int i = state->nkeys; i < n; i++)
 		slot->tts_values[i] =
 			gstore_aggregate_result(&state->forms[i], states,

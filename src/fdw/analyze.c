@@ -17,6 +17,7 @@
 #include "fdw/routine.h"
 #include "fdw/form.h"
 #include "fdw/rowaddress.h"
+#include "fdw/sound.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"
@@ -53,11 +54,31 @@ next_place(Sample *sample)
 				  sampler_random_fract(&sample->reservoir.randstate));
 }
 
+/* What decode gave for column i as a value of its type. */
+static void
+make_value(const GstoreWindow *window, int i, Form_pg_attribute attribute,
+		   bool exposed, const GstoreTarget *target, Datum *value)
+{
+	const GstoreColumnView *view = &window->columns[i];
+	bool is_sound = true;
+
+	if (gstore_form_is_needed(view->arrow_kind))
+		is_sound = gstore_form_load(gstore_form(attribute->atttypid,
+												attribute->atttypmod),
+									view, exposed, value);
+	else if (exposed)
+		is_sound = gstore_sound_copy(gstore_sound(attribute->atttypid), view,
+									 value);
+	if (!is_sound)
+		gstore_sound_refuse(NameStr(attribute->attname), target->relname);
+}
+
 /* One row of a window as a tuple. */
 static HeapTuple
 form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 		 const AttrNumber *attnums, int ncolumns, const GstoreTarget *target)
 {
+	bool exposed = gstore_table_is_exposed(gstore_table_find(target->relid));
 	Datum *values = palloc0(Max(1, desc->natts) * sizeof(Datum));
 	bool *nulls = palloc(Max(1, desc->natts) * sizeof(bool));
 	GstoreScratch *scratch = palloc0(Max(1, ncolumns) * sizeof(GstoreScratch));
@@ -83,11 +104,9 @@ form_row(GstoreWindow *window, uint64 row, TupleDesc desc,
 							   target->schema);
 		}
 		values[to] = (Datum) value;
-		if (!nulls[to] && gstore_form_is_needed(window->columns[i].arrow_kind))
-			values[to] = gstore_form_load(
-				gstore_form(TupleDescAttr(desc, to)->atttypid,
-							TupleDescAttr(desc, to)->atttypmod),
-				&window->columns[i], values[to]);
+		if (!nulls[to])
+			make_value(window, i, TupleDescAttr(desc, to), exposed, target,
+					   &values[to]);
 	}
 	tuple = heap_form_tuple(desc, values, nulls);
 	for (int i = 0; i < ncolumns; i++)

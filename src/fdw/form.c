@@ -20,6 +20,7 @@
 #include "codec/arrow.h"
 #include "fdw/columns.h"
 #include "fdw/form.h"
+#include "fdw/sound.h"
 #include "fdw/textform.h"
 
 struct GstoreForm
@@ -253,23 +254,32 @@ gstore_form_store(GstoreForm *form, const GstoreTarget *target, int column,
 
 /* ---- to be read ---- */
 
-static Datum load(GstoreForm *form, const GstoreSchema *schema, uint32 field,
-				  GstoreValue value);
-
-static Datum
-load_array(GstoreForm *form, const GstoreSchema *schema, uint32 field,
-		   const GstoreNested *nested)
+/* Where values come from. */
+typedef struct Loading
 {
+	const GstoreSchema *schema;
+	bool exposed; /* texts may be anything */
+} Loading;
+
+static bool load(GstoreForm *form, const Loading *from, uint32 field,
+				 Datum *value);
+
+static bool
+load_array(GstoreForm *form, const Loading *from, uint32 field, Datum *value)
+{
+	const GstoreNested *nested = (const GstoreNested *) DatumGetPointer(*value);
 	GstoreForm *element = element_form(form);
-	uint32 child = schema->columns[field].first_child;
+	uint32 child = from->schema->columns[field].first_child;
 	Datum *values;
 	bool *nulls;
 	int lower_bound = 1;
 	int count;
-	ArrayType *array;
 
 	if (nested->count == 0)
-		return PointerGetDatum(construct_empty_array(element->type));
+	{
+		*value = PointerGetDatum(construct_empty_array(element->type));
+		return true;
+	}
 	if (nested->count > MaxAllocSize / sizeof(Datum))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -281,23 +291,28 @@ load_array(GstoreForm *form, const GstoreSchema *schema, uint32 field,
 	for (int i = 0; i < count; i++)
 	{
 		nulls[i] = nested->nulls[i];
-		values[i] = nulls[i] ? (Datum) 0 : load(element, schema, child, nested->values[i]);
+		values[i] = nulls[i] ? (Datum) 0 : (Datum) nested->values[i];
+		if (!nulls[i] && !load(element, from, child, &values[i]))
+			return false;
 	}
-	array = construct_md_array(values, nulls, 1, &count, &lower_bound,
-							   element->type, element->length,
-							   element->by_value, element->align);
+	*value = PointerGetDatum(construct_md_array(values, nulls, 1, &count,
+												&lower_bound, element->type,
+												element->length,
+												element->by_value,
+												element->align));
 	pfree(values);
 	pfree(nulls);
-	return PointerGetDatum(array);
+	return true;
 }
 
-static Datum
-load_composite(GstoreForm *form, const GstoreSchema *schema, uint32 field,
-			   const GstoreNested *nested)
+static bool
+load_composite(GstoreForm *form, const Loading *from, uint32 field,
+			   Datum *value)
 {
+	const GstoreNested *nested = (const GstoreNested *) DatumGetPointer(*value);
 	GstoreForm **fields = attribute_forms(form);
 	TupleDesc desc = form->desc;
-	uint32 child = schema->columns[field].first_child;
+	uint32 child = from->schema->columns[field].first_child;
 	Datum *values = palloc0(desc->natts * sizeof(Datum));
 	bool *nulls = palloc(desc->natts * sizeof(bool));
 	uint64 next = 0;
@@ -307,36 +322,48 @@ load_composite(GstoreForm *form, const GstoreSchema *schema, uint32 field,
 		nulls[i] = fields[i] == NULL || next >= nested->count ||
 				   nested->nulls[next];
 		if (!nulls[i])
-			values[i] = load(fields[i], schema, child + (uint32) next,
-							 nested->values[next]);
+		{
+			values[i] = (Datum) nested->values[next];
+			if (!load(fields[i], from, child + (uint32) next, &values[i]))
+				return false;
+		}
 		if (fields[i] != NULL)
 			next++;
 	}
-	return HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	*value = HeapTupleGetDatum(heap_form_tuple(desc, values, nulls));
+	return true;
 }
 
-static Datum
-load(GstoreForm *form, const GstoreSchema *schema, uint32 field,
-	 GstoreValue value)
+static bool
+load(GstoreForm *form, const Loading *from, uint32 field, Datum *value)
 {
-	const GstoreNested *nested = (const GstoreNested *) (uintptr_t) value;
-
-	switch ((GstoreArrowKind) schema->columns[field].arrow_kind)
+	switch ((GstoreArrowKind) from->schema->columns[field].arrow_kind)
 	{
 		case GSTORE_ARROW_OUTPUT:
-			return gstore_text_form_input(text_form(form), (Datum) value);
+			if (from->exposed &&
+				!pg_verify_mbstr(PG_UTF8, VARDATA_ANY(*value),
+								 VARSIZE_ANY_EXHDR(*value), true))
+				return false;
+			*value = gstore_text_form_input(text_form(form), *value);
+			return true;
 		case GSTORE_ARROW_LIST:
-			return load_array(form, schema, field, nested);
+			return load_array(form, from, field, value);
 		case GSTORE_ARROW_STRUCT:
-			return load_composite(form, schema, field, nested);
+			return load_composite(form, from, field, value);
+		case GSTORE_ARROW_TEXT:
+			return !from->exposed || gstore_sound_text(*value);
+		case GSTORE_ARROW_NAME:
+			return !from->exposed || gstore_sound_name(*value);
 		default:
-			return (Datum) value;
+			return true;
 	}
 }
 
-Datum
-gstore_form_load(GstoreForm *form, const GstoreColumnView *view,
-				 GstoreValue value)
+bool
+gstore_form_load(GstoreForm *form, const GstoreColumnView *view, bool exposed,
+				 Datum *value)
 {
-	return load(form, view->schema, view->field, value);
+	Loading from = {view->schema, exposed};
+
+	return load(form, &from, view->field, value);
 }

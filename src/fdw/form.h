@@ -25,8 +25,9 @@ extern Datum gstore_form_store(GstoreForm *form, const GstoreTarget *target,
 							   int column, Datum value);
 
 /* A value as decode gave it for the view as the type's own, in the current
- * memory context. */
-extern Datum gstore_form_load(GstoreForm *form, const GstoreColumnView *view,
-							  GstoreValue value);
+ * memory context; false: it is none, which is found only where exposed says
+ * that it may be. */
+extern bool gstore_form_load(GstoreForm *form, const GstoreColumnView *view,
+							 bool exposed, Datum *value);
 
 #endif

@@ -26,6 +26,7 @@
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
 #include "fdw/scan.h"
+#include "fdw/sound.h"
 #include "fdw/statement.h"
 #include "fdw/upper.h"
 #include "guc.h"
@@ -64,6 +65,8 @@ typedef struct GstoreScanState
 	GstoreScratch *scratch; /* [ncolumns] */
 	GstoreForm **forms;		/* [ncolumns], NULL until needed */
 	bool any_form;			/* the window keeps some column as text */
+	GstoreTable *table;		/* NULL: never had a row */
+	GstoreSound **sounds;	/* [ncolumns], NULL until needed */
 } GstoreScanState;
 
 /* ---- begin ---- */
@@ -131,6 +134,7 @@ allocate_batch(GstoreScanState *state)
 	state->allocator = gstore_context_allocator();
 	state->scratch = palloc0(n * sizeof(GstoreScratch));
 	state->forms = palloc0(n * sizeof(GstoreForm *));
+	state->sounds = palloc0(n * sizeof(GstoreSound *));
 	for (int i = 0; i < state->ncolumns; i++)
 	{
 		state->values[i] = palloc(GSTORE_BATCH_ROWS * sizeof(Datum));
@@ -188,8 +192,9 @@ take_set(ForeignScanState *node)
 
 	gstore_pending_flush(relid);
 	PredicateLockRelation(state->relation, state->snapshot);
-	state->set = gstore_seen_set_take(gstore_table_find(relid),
-									  state->snapshot, state->relation);
+	state->table = gstore_table_find(relid);
+	state->set = gstore_seen_set_take(state->table, state->snapshot,
+									  state->relation);
 	if (state->is_target)
 		gstore_statement_keep_set(estate,
 								  ((Scan *) node->ss.ps.plan)->scanrelid,
@@ -324,13 +329,49 @@ has_bit(const uint8 *bitmap, uint64 bit)
 	return (bitmap[bit / 8] & (1 << (bit % 8))) != 0;
 }
 
-/* Put a row's values into the slot; what needs a form becomes a value, in the
- * tuple's memory. */
+static GstoreSound *
+find_sound(GstoreScanState *state, int i)
+{
+	Oid type = TupleDescAttr(RelationGetDescr(state->relation),
+							 state->attnums[i] - 1)
+				   ->atttypid;
+	MemoryContext old;
+
+	if (state->sounds[i] == NULL)
+	{
+		old = MemoryContextSwitchTo(state->allocator.state);
+		state->sounds[i] = gstore_sound(type);
+		MemoryContextSwitchTo(old);
+	}
+	return state->sounds[i];
+}
+
+/* Make a value, in the tuple's memory, of what column i has for a row: out of
+ * its form, and checked where that may be anything. */
+static void
+make_value(GstoreScanState *state, int i, bool exposed, Datum *value)
+{
+	const GstoreColumnView *view = &state->window->columns[i];
+	bool is_sound;
+
+	if (needs_form(state->window, i))
+		is_sound = gstore_form_load(state->forms[i], view, exposed, value);
+	else
+		is_sound = !exposed ||
+				   gstore_sound_copy(find_sound(state, i), view, value);
+	if (unlikely(!is_sound))
+		gstore_sound_refuse(state->target->schema->columns[state->attnums[i] - 1].name,
+							state->target->relname);
+}
+
+/* Put a row's values into the slot. */
 static inline void
 fill_slot(GstoreScanState *state, TupleTableSlot *slot, uint64 row,
 		  bool with_filter)
 {
 	uint64 from = row - state->batch_first;
+	bool exposed = gstore_table_is_exposed(state->table);
+	bool as_it_is = !state->any_form && !exposed;
 
 	for (int i = 0; i < state->ncolumns; i++)
 	{
@@ -340,11 +381,8 @@ fill_slot(GstoreScanState *state, TupleTableSlot *slot, uint64 row,
 			continue;
 		slot->tts_values[to] = state->values[i][from];
 		slot->tts_isnull[to] = state->nulls[i][from];
-		if (unlikely(state->any_form) && needs_form(state->window, i) &&
-			!slot->tts_isnull[to])
-			slot->tts_values[to] = gstore_form_load(state->forms[i],
-													&state->window->columns[i],
-													slot->tts_values[to]);
+		if (unlikely(!as_it_is) && !slot->tts_isnull[to])
+			make_value(state, i, exposed, &slot->tts_values[to]);
 	}
 	ExecStoreVirtualTuple(slot);
 }
@@ -594,6 +632,14 @@ gstore_scan_next(GstoreScanInput *input)
 	input->rows.hidden = window->seen->hidden;
 	input->rows.hidden_bit = window->first;
 	return true;
+}
+
+bool
+gstore_scan_is_exposed(ForeignScanState *node)
+{
+	GstoreScanState *state = node->fdw_state;
+
+	return gstore_table_is_exposed(state->table);
 }
 
 int

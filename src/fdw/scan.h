@@ -52,6 +52,8 @@ extern void gstore_scan_in_place(GstoreScanInput *input, GstorePlaceTest test,
 extern uint64 gstore_scan_bind(GstoreScanInput *input,
 							   const GstoreWindow *window,
 							   GstoreColumnView *columns);
+/* May what it read be anything?  See fdw/sound.h. */
+extern bool gstore_scan_is_exposed(ForeignScanState *scan);
 /* The device its table is on. */
 extern int gstore_scan_device(ForeignScanState *scan);
 /* How many rows the scan sees, with no condition on them. */

@@ -4,7 +4,8 @@
  *
  * A mapping is writable whatever we say: so the table's own memory goes only to
  * who could change the table anyway, its owner and superusers.  Others get a
- * copy of what their snapshot sees.
+ * copy of what their snapshot sees; and so does everybody of a table with types
+ * whose values we could not tell from what was written over them.
  */
 #include "postgres.h"
 
@@ -26,6 +27,7 @@
 #include "compat.h"
 #include "fault.h"
 #include "fdw/columns.h"
+#include "fdw/sound.h"
 #include "request/devices.h"
 #include "request/handle.h"
 #include "request/hold.h"
@@ -42,7 +44,7 @@ typedef struct Export
 	Relation relation;
 	const GstoreTarget *target;
 	GstoreTable *table; /* NULL: never had a row */
-	bool may_change;	/* the caller could change it: in place */
+	bool in_place;		/* the caller may have the table's own memory */
 	GstoreSeenSet *set;
 	List *holds; /* of leases taken: an error lets go of them */
 } Export;
@@ -56,13 +58,33 @@ take_set(Export *export)
 									   export->relation);
 }
 
+/* Can all values that somebody writes over be told?  Those of format arrow hold
+ * nothing that has to be believed. */
+static bool
+can_be_checked(const Export *export)
+{
+	TupleDesc desc = RelationGetDescr(export->relation);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (export->target->codec->format != GSTORE_FORMAT_ARROW &&
+			!attribute->attisdropped &&
+			!gstore_sound_can_tell(attribute->atttypid))
+			return false;
+	}
+	return true;
+}
+
 static void
 begin_export(Export *export, Oid relid)
 {
 	export->relation = gstore_open_readable(relid);
 	export->target = gstore_target(export->relation);
-	export->may_change = superuser() ||
-						 gstore_owns_relation(relid, GetUserId());
+	export->in_place = (superuser() ||
+						gstore_owns_relation(relid, GetUserId())) &&
+					   can_be_checked(export);
 	gstore_pending_flush(relid);
 	export->table = gstore_table_find(relid);
 	export->holds = NIL;
@@ -117,7 +139,7 @@ is_current(const GstoreTarget *target, const GstoreSeenChunk *seen)
 static bool
 is_whole(const Export *export, const GstoreSeenChunk *seen)
 {
-	return export->may_change && seen->hidden == NULL &&
+	return export->in_place && seen->hidden == NULL &&
 		   is_current(export->target, seen) &&
 		   gstore_handle_is_possible(seen->chunk->location);
 }
@@ -214,6 +236,8 @@ export_in_place(Export *export, const GstoreChunk *chunk, GstoreLease *lease)
 	if (lease_again(export, chunk->self, 0, lease))
 		return;
 	lease->in_place = true;
+	/* before anybody can write into it */
+	pg_atomic_write_u32(&export->table->exposed, 1);
 	fill_lease(export, chunk, lease);
 	lease_first(export, lease);
 }
@@ -265,7 +289,7 @@ export_table(Export *export, GstoreLease *lease)
 	memset(lease, 0, sizeof(*lease));
 	if (export->set->nchunks == 0)
 		return false;
-	if (export->may_change && !RecoveryInProgress() &&
+	if (export->in_place && !RecoveryInProgress() &&
 		(export->set->nchunks > 1 || export->set->chunks[0].hidden != NULL))
 	{
 		if (lease_again(export, InvalidDsaPointer,

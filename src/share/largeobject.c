@@ -57,6 +57,20 @@ get_handle(bytea *bytes, GstoreIpcHandle *handle)
 }
 
 static void
+check_device(int device)
+{
+	int count = gstore_devices()->count;
+
+	if (device < 0 || device >= count)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there is no device %d", device),
+				 count == 1 ? errdetail("The only device is 0.")
+							: errdetail("The devices are 0 to %d.", count - 1),
+				 errhint("Pass the number, as in gstore_devices, of the device that has the memory.")));
+}
+
+static void
 check_not_negative(int64 number, const char *name)
 {
 	if (number < 0)
@@ -159,7 +173,7 @@ open_memory(int device, bytea *bytes, int64 offset, int64 length, bool writes,
 	check_not_negative(offset, "offset");
 	check_not_negative(length, "length");
 	(void) gstore_dsa(); /* says what is wrong without the preload */
-	(void) gstore_device_slot(device);
+	check_device(device);
 	if (!open_image(device, &handle, writes, memory))
 	{
 		if (gstore_devices()->on_host && writes)

@@ -28,9 +28,16 @@
 Relation
 gstore_open_readable(Oid relid)
 {
-	Relation relation = table_open(relid, AccessShareLock);
-	AclResult result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
+	Relation relation = try_table_open(relid, AccessShareLock);
+	AclResult result;
 
+	if (relation == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("there is no table with OID %u", relid),
+				 errdetail("It may have been dropped since its name was looked up."),
+				 errhint("A function or prepared statement looks it up again if it says 'name'::regclass.")));
+	result = pg_class_aclcheck(relid, GetUserId(), ACL_SELECT);
 	if (!gstore_is_table(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

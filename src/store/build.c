@@ -13,11 +13,17 @@
 
 static void
 check(const GstoreGathering *gathering, GstoreCodecStatus status,
-	  const GstoreCodecError *error)
+	  GstoreCodecError *error)
 {
-	if (status != GSTORE_CODEC_OK)
-		gstore_codec_raise(status, error, gathering->relname,
-						   gathering->schema);
+	if (status == GSTORE_CODEC_OK)
+		return;
+	if (status == GSTORE_CODEC_LIMIT && gathering->for_export)
+		strlcpy(error->hint,
+				gathering->codec->format == GSTORE_FORMAT_ARROW
+					? "Set the table's option large_text to 'on', or export it chunk by chunk, with gstore_export_chunks()."
+					: "Export the table chunk by chunk, with gstore_export_chunks().",
+				sizeof(error->hint));
+	gstore_codec_raise(status, error, gathering->relname, gathering->schema);
 }
 
 void
@@ -44,9 +50,18 @@ gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
 	GstoreCodecError error;
 	GstoreImage *image;
 	const void *bytes;
+	void *copy = NULL;
 
 	gstore_view_wait(view);
 	bytes = gstore_view_pointer(view, 0);
+	if (gstore_table_is_exposed(gathering->table) && chunk->format == GSTORE_FORMAT_PGSTROM &&
+		chunk->location.kind == GSTORE_LOCATION_ARENA)
+	{
+		/* somebody may write into it: the length of a value must not change
+		 * once it was checked */
+		copy = palloc_extended(chunk->image_bytes, MCXT_ALLOC_HUGE);
+		bytes = memcpy(copy, bytes, chunk->image_bytes);
+	}
 	status = codec->open(bytes, chunk->image_bytes, then,
 						 &gathering->allocator, &image, &error);
 	check(gathering, status, &error);
@@ -56,6 +71,8 @@ gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
 	check(gathering, status, &error);
 	codec->close(image);
 	gstore_view_close(view);
+	if (copy != NULL)
+		pfree(copy);
 }
 
 void

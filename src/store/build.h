@@ -15,11 +15,14 @@ typedef struct GstoreGathering
 	GstoreAllocator allocator;
 	GstoreBuilder *builder;
 	const char *relname; /* names the table in the codec's errors */
+	GstoreTable *table;	 /* whose images they are */
+	bool for_export;	 /* all there is goes into one image */
 	const char *purpose; /* "merging chunks" */
 } GstoreGathering;
 
 /* In the current memory context, which its owner deletes.  The codec, the
- * schema, relname and purpose are filled. */
+ * schema, relname, table, purpose and, if need
+ * be, for_export are filled. */
 extern void gstore_gathering_begin(GstoreGathering *gathering);
 
 /* Append rows of a pinned chunk that was written with the schema then: those

@@ -210,6 +210,7 @@ new_table(GstoreTableKey key)
 	pg_atomic_init_u64(&table->inserted, 0);
 	pg_atomic_init_u64(&table->updated, 0);
 	pg_atomic_init_u64(&table->deleted, 0);
+	pg_atomic_init_u32(&table->exposed, 0);
 	return pointer;
 }
 

@@ -54,6 +54,9 @@ typedef struct GstoreTable
 	pg_atomic_uint64 updated;
 	pg_atomic_uint64 deleted;
 	TimestampTz last_merge; /* 0: never */
+	/* 1: somebody may write into its images, or did into those its images were
+	 * made of; an atomic, set before they are handed out, and never reset */
+	pg_atomic_uint32 exposed;
 } GstoreTable;
 
 /*
@@ -62,6 +65,13 @@ typedef struct GstoreTable
  */
 #define GSTORE_ROWS_PER_BLOCK UINT64CONST(65535)
 #define GSTORE_MAX_ROWS (UINT64CONST(0xFFFFFFFF) * GSTORE_ROWS_PER_BLOCK)
+
+/* May what its images hold be anything?  NULL: it has none. */
+static inline bool
+gstore_table_is_exposed(GstoreTable *table)
+{
+	return table != NULL && pg_atomic_read_u32(&table->exposed) != 0;
+}
 
 extern Size gstore_catalog_shmem_size(void);
 extern void gstore_catalog_shmem_startup(void);

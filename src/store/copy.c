@@ -96,7 +96,9 @@ gstore_copy_rows(const GstoreTarget *target, const GstoreSeenSet *set,
 	MemoryContext old = MemoryContextSwitchTo(context);
 	GstoreGathering gathering = {.codec = target->codec,
 								 .schema = target->schema,
-								 .relname = target->relname};
+								 .relname = target->relname,
+								 .table = gstore_table_find(target->relid),
+								 .for_export = true};
 	GstoreChunk *chunk = NULL;
 
 	gathering.purpose = psprintf("copying foreign table \"%s\"",

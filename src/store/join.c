@@ -145,7 +145,7 @@ gstore_join_latest(const GstoreTarget *target, GstoreTable *table)
 	int n = gstore_transaction_latest(table, chunks, MOST_CHUNKS);
 	MemoryContext context;
 	MemoryContext old;
-	GstoreGathering gathering;
+	GstoreGathering gathering = {0};
 	const GstoreSchemaStamp *stamp;
 	GstoreChunk *joined;
 	GstoreHold *hold;
@@ -160,6 +160,7 @@ gstore_join_latest(const GstoreTarget *target, GstoreTable *table)
 	gathering.codec = gstore_codec(chunks[0]->format);
 	gathering.schema = &stamp->schema;
 	gathering.relname = target->relname;
+	gathering.table = table;
 	gathering.purpose = psprintf("writing foreign table \"%s\"",
 								 target->relname);
 	gstore_gathering_begin(&gathering);

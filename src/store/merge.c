@@ -8,8 +8,10 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -45,7 +47,8 @@ typedef struct Merge
 	Source *sources; /* [nsources], pinned while hold is taken */
 	uint32 nsources;
 	GstoreHold *hold;
-	uint64 bytes; /* of the sources' images */
+	uint64 bytes;		 /* of the sources' images */
+	const char *relname; /* or its number */
 	const char *purpose;
 } Merge;
 
@@ -245,7 +248,9 @@ build(Merge *merge, GstoreHold **hold)
 													 first->schema);
 	GstoreGathering gathering = {.codec = gstore_codec(first->format),
 								 .schema = &stamp->schema,
-								 .relname = merge->purpose,
+								 .relname = merge->relname,
+								 .table = merge->table,
+								 .for_export = merge->image_bytes == UINT64_MAX,
 								 .purpose = merge->purpose};
 	GstoreChunk *chunk;
 
@@ -364,6 +369,17 @@ publish(Merge *merge, GstoreChunk *merged)
 	return done;
 }
 
+/* What errors call the table: a worker without a database knows its number. */
+static const char *
+name_of(const GstoreTable *table)
+{
+	char *name = NULL;
+
+	if (IsTransactionState() && table->key.database == MyDatabaseId)
+		name = get_rel_name(table->key.table);
+	return name != NULL ? name : psprintf("%u", table->key.table);
+}
+
 bool
 gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager,
 				   int64 *won)
@@ -390,6 +406,7 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager,
 	merge->purpose = "merging chunks";
 
 	old = MemoryContextSwitchTo(context);
+	merge->relname = name_of(table);
 	if (choose(merge))
 	{
 		merged = build(merge, &hold);

@@ -160,6 +160,51 @@ has_column(const GstoreSchemaStamp *stamp, AttrNumber attnum)
 		   !stamp->schema.columns[attnum - 1].dropped;
 }
 
+/* Bytes that so many rows of the image need, of the columns that are read. */
+static uint64
+bytes_of_rows(const GstoreWindowScan *scan, const GstoreSchemaStamp *stamp,
+			  uint64 rows)
+{
+	uint64 bytes = 0;
+
+	for (int i = 0; i < scan->ncolumns; i++)
+	{
+		int nranges = 0;
+
+		if (has_column(stamp, scan->attnums[i]))
+			nranges = scan->codec->column_ranges(scan->image,
+												 scan->attnums[i] - 1, 0, rows,
+												 scan->ranges);
+		for (int j = 0; j < nranges; j++)
+			bytes += scan->ranges[j].length;
+	}
+	return bytes;
+}
+
+/*
+ * How many rows of an image on a device to bring at a time.  Values of variable
+ * length are brought with each window, all of them: so windows are so large that
+ * the rest is no less.
+ */
+static uint64
+choose_rows(const GstoreWindowScan *scan, const GstoreSeenChunk *seen)
+{
+	uint64 rows = seen->chunk->rows;
+	uint64 few = Min(rows, 64);
+	uint64 chosen = WINDOW_BYTES / (seen->chunk->image_bytes / rows + 1);
+	double all_bytes = (double) bytes_of_rows(scan, seen->stamp, rows);
+	double few_bytes = (double) bytes_of_rows(scan, seen->stamp, few);
+	double row_bytes = rows > few ? (all_bytes - few_bytes) / (rows - few) : 0;
+	double shared_bytes = few_bytes - few * row_bytes;
+
+	if (shared_bytes > row_bytes * (rows - 1))
+		chosen = rows;
+	else if (row_bytes > 0)
+		chosen = Max(chosen, (uint64) (shared_bytes / row_bytes));
+	/* A multiple of 64 rows keeps bitmaps and alignment simple. */
+	return Max(GSTORE_ALIGN(chosen, 64), 4096);
+}
+
 /* Read and parse the header of the next chunk, and decide how to cut it. */
 static void
 open_image(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
@@ -196,13 +241,7 @@ open_image(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
 
 	scan->rows_per_window = chunk->rows;
 	if (chunk->location.kind == GSTORE_LOCATION_DEVICE)
-	{
-		uint64 row_bytes = chunk->image_bytes / chunk->rows + 1;
-
-		/* A multiple of 64 rows keeps bitmaps and alignment simple. */
-		scan->rows_per_window =
-			Max(GSTORE_ALIGN(WINDOW_BYTES / row_bytes, 64), 4096);
-	}
+		scan->rows_per_window = choose_rows(scan, seen);
 	scan->stats.chunks++;
 }
 

@@ -59,6 +59,11 @@ RESET ROLE;
 DROP FOREIGN TABLE t;
 \echo -- a dropped table prints its number
 SELECT count(*) FROM kept WHERE r::text = :'t_oid';
+\set VERBOSITY sqlstate
+SELECT gstore_fdw_nitems(r) FROM kept WHERE r::text = :'t_oid';
+SELECT gstore_export(r) FROM kept WHERE r::text = :'t_oid';
+SELECT gstore_compact('-'::reggstore);
+\set VERBOSITY default
 DROP TABLE kept, heap;
 DROP SCHEMA "Odd Name" CASCADE;
 DROP ROLE gstore_reader;

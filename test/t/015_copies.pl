@@ -91,5 +91,24 @@ my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 like($log, qr/WARNING:.*could not be freed/, 'the log tells of frees that failed');
 unlike($log, qr/resource leak|PANIC|TRAP|cudasim: .*refused/, 'and of no mistake of ours');
 is(sql($node, 'SELECT max(epoch) FROM gstore_devices'), '1', 'nothing was lost');
+# A chunk of texts is brought once, in whatever windows.
+foreach my $format (qw(pgstrom arrow))
+{
+	sql($node, "CREATE FOREIGN TABLE texts (k int, a text, b text) SERVER gstore_fdw OPTIONS (format '$format');"
+		  . q{INSERT INTO texts SELECT i, repeat('a', 100) || i, repeat('b', 50) || i % 70000 FROM generate_series(1, 300000) i});
+	is(sql($node, 'SELECT count(*) FROM pgstrom.gstore_fdw_chunk_info WHERE table_oid = \'texts\'::regclass'), 1, "$format: one large chunk");
+	foreach my $what ('a', 'b', 'a, b', 'k, b', 'k')
+	{
+		my ($bytes) = sql($node, "EXPLAIN (ANALYZE, COSTS OFF) SELECT $what FROM texts WHERE k > 0") =~ /Bytes Read: (\d+)/;
+		my $all = sql($node, q{SELECT gstore_fdw_rawsize('texts')});
+
+		cmp_ok($bytes, '<', 1.3 * $all, "$format: $what is brought once");
+	}
+	is(sql($node, q{SELECT count(*), sum(length(a)), sum(length(b)), count(DISTINCT b), max(a), min(b) FROM texts}),
+		sql($node, q{SELECT count(*), sum(length(a)), sum(length(b)), count(DISTINCT b), max(a), min(b)
+			FROM (SELECT repeat('a', 100) || i AS a, repeat('b', 50) || i % 70000 AS b FROM generate_series(1, 300000) i) t}), 'and is what it is');
+	sql($node, 'DROP FOREIGN TABLE texts');
+}
+
 $node->stop('fast');
 done_testing();

@@ -55,13 +55,14 @@ sub fill
 	sql($node, "INSERT INTO kept $rows");
 }
 
-# An error that is no surprise: with its class, and the driver's words.
+# An error that is no surprise: with its class, and the driver's words, or what
+# to do while there is no keeper.
 sub is_clean
 {
 	my ($error, $name) = @_;
 
 	return like($error,
-		qr/ERROR:\s+(53200|55000|58000|58030|0A000|22023): .*DETAIL:.*\w/s, $name);
+		qr/ERROR:\s+(53200|55000|58000|58030|0A000|22023): .*(DETAIL|HINT):.*\w/s, $name);
 }
 
 # Memory of another process, for the calls that open and close it.
@@ -74,14 +75,34 @@ $region->pump until $out =~ /\n/;
 chomp(my $handle = $out);
 my $import = "SELECT lo_import_gpu(0, '\\x$handle', 100, 1000)";
 
-fill();
-foreach my $call (
+# Calls of a keeper at work, at its start, those it can do without then, and those
+# at its end; besides, words for errors, and what it looks up and does not call.
+my @at_work = (
 	'cuCtxSetCurrent', 'cuMemGetInfo_v2',
 	'cuMemAlloc_v2', 'cuMemFree_v2',
 	'cuStreamQuery', 'cuLaunchHostFunc',
 	'cuMemcpyHtoDAsync_v2', 'cuMemcpyDtoHAsync_v2', 'cuMemsetD8Async',
+	'cuOccupancyMaxActiveBlocksPerMultiprocessor', 'cuLaunchKernel',
 	'cuIpcGetMemHandle', 'cuIpcOpenMemHandle_v2', 'cuMemGetAddressRange_v2',
-	'cuIpcCloseMemHandle')
+	'cuIpcCloseMemHandle');
+my @at_start = (
+	'cuInit', 'cuDriverGetVersion', 'cuDeviceGetCount', 'cuDeviceGet',
+	'cuDeviceGetName', 'cuDeviceGetUuid_v2', 'cuDeviceTotalMem_v2',
+	'cuDeviceGetAttribute', 'cuDevicePrimaryCtxRetain', 'cuMemHostRegister_v2',
+	'cuStreamCreate');
+my @optional = ('cuDevicePrimaryCtxSetFlags_v2', 'cuModuleLoadData', 'cuModuleGetFunction');
+my @at_end = ('cuMemHostUnregister', 'cuDevicePrimaryCtxRelease_v2', 'cuStreamDestroy_v2');
+my @others = ('cuGetErrorName', 'cuGetErrorString', 'cuGetProcAddress_v2', 'cuMemcpyDtoDAsync_v2',
+	'cuMemcpyHtoD_v2', 'cuMemcpyDtoH_v2');
+SKIP:
+{
+	my @all = qx(nm -D --defined-only '$ENV{GSTORE_CUDASIM}' 2>/dev/null) or skip 'there is no nm', 1;
+	is(join(' ', sort @at_work, @at_start, @optional, @at_end, @others),
+		join(' ', sort map { / T (cu\w+)$/ ? $1 : () } @all), 'these are all calls there are');
+}
+
+fill();
+foreach my $call (@at_work)
 {
 	# refused, no memory, not supported, the context is dead
 	foreach my $code (1, 2, 801, 700)
@@ -104,6 +125,10 @@ foreach my $call (
 		}
 		$error = error_of($node, $read);
 		is_clean($error, "$name: reading fails cleanly") if $error ne '';
+		# by kernels, or by the CPU where they fail
+		my ($status, $sum, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSELECT sum(id), count(*) FROM kept");
+		if ($status == 0) { is($sum, '1250025000|50000', "$name: what is computed on the device"); }
+		else { is_clean($err, "$name: computing on the device fails cleanly"); }
 		foreach my $share (q{SELECT gstore_export_ipchandle('kept')}, $import)
 		{
 			$error = error_of($node, $share);
@@ -136,13 +161,12 @@ foreach my $call (
 }
 
 # Calls of a keeper that starts: it tries until they go well.
-foreach my $call ('cuDeviceGetCount', 'cuDevicePrimaryCtxRetain',
-	'cuMemHostRegister_v2', 'cuStreamCreate')
+foreach my $call (@at_start)
 {
 	my $before = epoch();
 	my $log = -s $node->logfile;
 
-	inject("$call=2");
+	inject(($call eq 'cuInit' ? 'init' : $call) . '=2');
 	kill 'TERM', keeper_pid($node);
 	ok(wait_for("a keeper that fails in $call",
 		sub { return slurp_file($node->logfile, $log) =~ /\Q$call\E: CUDA_ERROR_OUT_OF_MEMORY/; }),
@@ -159,6 +183,36 @@ foreach my $call ('cuDeviceGetCount', 'cuDevicePrimaryCtxRetain',
 	fill();
 	is(sql($node, $read), $answer, "$call: and works");
 }
+
+# It can do without some, and ends well without others.
+foreach my $call (@optional, @at_end)
+{
+	my $before = epoch();
+
+	inject("$call=2");
+	kill 'TERM', keeper_pid($node);
+	ok(wait_for('the device', sub {
+		my ($status, $out) = $node->psql('postgres',
+			q{SELECT bool_and(state = 'ready') AND max(epoch) > } . $before . ' FROM gstore_devices');
+		return $status == 0 && $out eq 't'; }), "$call fails: there is a keeper");
+	sql($node, 'DROP FOREIGN TABLE kept');
+	fill();
+	is(sql($node, $read), $answer, "$call: and it works");
+	my $plan = sql($node, 'EXPLAIN (ANALYZE, VERBOSE) SELECT sum(id) FROM kept');
+	if ($call =~ /Module/)
+	{
+		like($plan, qr/Without Kernels: $call: CUDA_ERROR_OUT_OF_MEMORY/, "$call: without kernels, and says why");
+	}
+	inject('');
+}
+kill 'TERM', keeper_pid($node);
+ok(wait_for('the device', sub {
+	my ($status, $out) = $node->psql('postgres', 'EXPLAIN (ANALYZE, VERBOSE) SELECT sum(id) FROM kept');
+	return 1 if $status != 0 && ready();
+	return 0; }), 'and the next keeper is there');
+sql($node, 'DROP FOREIGN TABLE kept');
+fill();
+like(sql($node, 'EXPLAIN (ANALYZE, VERBOSE) SELECT sum(id) FROM kept'), qr/Kernel Launches: 1/, 'with kernels');
 
 # Nothing of all this stays.
 sql($node, 'DROP FOREIGN TABLE kept');
