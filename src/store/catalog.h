@@ -18,6 +18,7 @@
 #include "access/transam.h"
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
+#include "request/shelf.h"
 #include "storage/lwlock.h"
 #include "utils/dsa.h"
 
@@ -54,6 +55,10 @@ typedef struct GstoreTable
 	pg_atomic_uint64 updated;
 	pg_atomic_uint64 deleted;
 	TimestampTz last_merge; /* 0: never */
+	uint64 looked_at;		/* next_row when the maintenance worker, who alone
+							 * reads and writes it, last looked for something to
+							 * merge */
+	GstoreShelf shelf;		/* its writer's small images; needs no lock */
 } GstoreTable;
 
 /*
