@@ -120,6 +120,8 @@ enter_cgroup()
 }
 
 if [ "$suite" = tap ]; then
+	points=$(grep -rhoE --include='*.c' 'FAULT_POINT\("[a-z-]+' "$top/src" |
+		cut -d'"' -f2 | sort | tr '\n' ' ')
 	# each test has a folder of its own, so that none finds another's servers
 	cat >tap.run <<-END
 		#!/bin/bash
@@ -129,7 +131,7 @@ if [ "$suite" = tap ]; then
 		export PATH="$bin:\$PATH" PERL5LIB="$run/t:$src/test/perl${PERL5LIB:+:$PERL5LIB}"
 		export PG_REGRESS="$src/test/regress/pg_regress"
 		export GSTORE_DEVICE=$device GSTORE_SERVER_CONF="$run/server.conf"
-		export GSTORE_CUDASIM="$driver"
+		export GSTORE_CUDASIM="$driver" GSTORE_FAULT_POINTS="$points"
 		export GSTORE_CLIENTS="$run/clients" GSTORE_VENV="$base/clients/venv"
 		mkdir -p "\$TESTDIR"
 		exec perl "\$1"

@@ -14,8 +14,8 @@
 /* What store/ wants done in the keeper; set in _PG_init; may be NULL. */
 typedef struct GstoreKeeperHooks
 {
-	/* The next device memory to free (kind NONE: nothing after all); false
-	 * when there is no more.  Called whenever the keeper is woken. */
+	/* The next device memory to free; false when there is no more.  Called
+	 * whenever the keeper is woken. */
 	bool (*next_free)(GstoreLocation *location);
 } GstoreKeeperHooks;
 

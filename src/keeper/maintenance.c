@@ -175,6 +175,7 @@ gstore_maintenance_main(Datum argument)
 		MemoryContextSwitchTo(round);
 		MemoryContextReset(round);
 		gstore_reclaim(true);
+		gstore_graveyard_sweep();
 		rest(gstore_guc_autocompact ? merge_tables() : IDLE_MS);
 	}
 }

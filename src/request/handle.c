@@ -9,12 +9,17 @@
 #include "device/arena.h"
 #include "request/devices.h"
 #include "request/handle.h"
+#include "request/shelf.h"
 
 bool
 gstore_handle_is_possible(GstoreLocation location)
 {
-	return gstore_devices()->on_host ? location.kind == GSTORE_LOCATION_ARENA
-									 : location.kind == GSTORE_LOCATION_DEVICE;
+	if (!gstore_devices()->on_host)
+		return location.kind == GSTORE_LOCATION_DEVICE;
+
+	/* A piece of a page cannot be mapped without its neighbours. */
+	return location.kind == GSTORE_LOCATION_ARENA &&
+		   !gstore_shelf_is_piece(location.length);
 }
 
 void

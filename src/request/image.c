@@ -24,6 +24,7 @@
 #include "fault.h"
 #include "request/devices.h"
 #include "request/request.h"
+#include "request/shelf.h"
 #include "request/staging.h"
 #include "request/view.h"
 
@@ -39,10 +40,12 @@ struct GstoreImageSpace
 	GstoreHold *hold;
 	Place place;
 	int device;
-	uint32 epoch;  /* of the device; IN_ARENA only */
-	uint64 bytes;  /* of the image */
-	uint64 offset; /* the extent or window */
-	uint64 length; /* 0: it was passed on */
+	uint32 epoch;		/* of the device; IN_ARENA only */
+	uint64 bytes;		/* of the image */
+	uint64 offset;		/* the extent or window */
+	uint64 length;		/* 0: it was passed on */
+	GstoreShelf *shelf; /* from which it is cut, where it stays in the arena;
+						 * or NULL */
 	char *purpose;
 };
 
@@ -60,7 +63,10 @@ gstore_location_free(GstoreLocation location)
 		case GSTORE_LOCATION_NONE:
 			break;
 		case GSTORE_LOCATION_ARENA:
-			gstore_arena_free(location.address, location.length);
+			if (gstore_shelf_is_piece(location.length))
+				gstore_shelf_free(location.address, location.length);
+			else
+				gstore_arena_free(location.address, location.length);
 			gstore_device_uncharge(&devices->slots[location.device],
 								   GSTORE_LOCATION_ARENA, location.epoch,
 								   location.length);
@@ -135,7 +141,7 @@ gstore_image_discard(GstoreImageSpace *space)
 /* ---- reserving ---- */
 
 static GstoreImageSpace *
-create_space(int device, uint64 bytes, const char *purpose)
+create_space(int device, uint64 bytes, GstoreShelf *shelf, const char *purpose)
 {
 	Size purpose_bytes = strlen(purpose) + 1;
 	GstoreHold *hold;
@@ -152,28 +158,49 @@ create_space(int device, uint64 bytes, const char *purpose)
 	memcpy(space->purpose, purpose, purpose_bytes);
 	space->device = device;
 	space->bytes = bytes;
+	space->shelf = bytes <= GSTORE_SHELF_LARGEST ? shelf : NULL;
 	space->hold = hold;
 	gstore_hold_take(hold, space);
 	return space;
+}
+
+/* What the image takes of the arena. */
+static uint64
+arena_bytes(const GstoreImageSpace *space)
+{
+	return space->shelf != NULL
+			   ? GSTORE_ALIGN(space->bytes, GSTORE_SHELF_UNIT)
+			   : GSTORE_ALIGN(space->bytes, GSTORE_ARENA_PAGE);
+}
+
+/* A small image is cut from the shelf, if there is one. */
+static bool
+take_arena(GstoreImageSpace *space, uint64 wanted, uint64 *available)
+{
+	uint64 length;
+
+	if (space->shelf != NULL)
+		return gstore_shelf_cut(space->shelf, wanted, &space->offset,
+								available);
+	return gstore_arena_alloc(GSTORE_ARENA_POOL, wanted, &space->offset,
+							  &length, available);
 }
 
 /* Charge the device, and take the memory; false, with *available. */
 static bool
 try_arena(GstoreImageSpace *space, GstoreDeviceSlot *slot, uint64 *available)
 {
-	uint64 wanted = GSTORE_ALIGN(space->bytes, GSTORE_ARENA_PAGE);
+	uint64 wanted = arena_bytes(space);
 
 	space->place = IN_ARENA;
 	space->epoch = pg_atomic_read_u32(&slot->epoch);
 	if (!gstore_device_charge(slot, GSTORE_LOCATION_ARENA, wanted, available))
 		return false;
-	if (gstore_arena_alloc(GSTORE_ARENA_POOL, space->bytes, &space->offset,
-						   &space->length, available))
+	if (take_arena(space, wanted, available))
 	{
-		Assert(space->length == wanted);
+		space->length = wanted;
 		return true;
 	}
-	space->length = 0;
 	gstore_device_uncharge(slot, GSTORE_LOCATION_ARENA, space->epoch, wanted);
 	return false;
 }
@@ -188,9 +215,7 @@ reserve_on_host(GstoreImageSpace *space, GstoreDeviceSlot *slot)
 		return;
 	gstore_request_make_room();
 	if (!try_arena(space, slot, &available))
-		gstore_request_raise_memory(space->device,
-									GSTORE_ALIGN(space->bytes,
-												 GSTORE_ARENA_PAGE),
+		gstore_request_raise_memory(space->device, arena_bytes(space),
 									available, space->purpose);
 }
 
@@ -230,10 +255,11 @@ reserve_staging(GstoreImageSpace *space)
 }
 
 static GstoreImageSpace *
-reserve(int device, uint64 bytes, bool shareable, const char *purpose)
+reserve(int device, uint64 bytes, GstoreShelf *shelf, bool shareable,
+		const char *purpose)
 {
 	GstoreDeviceSlot *slot = gstore_device_slot(device);
-	GstoreImageSpace *space = create_space(device, bytes, purpose);
+	GstoreImageSpace *space = create_space(device, bytes, shelf, purpose);
 	uint64 available;
 
 	/* A small image goes to the GPU when the arena has no room for it. */
@@ -247,15 +273,16 @@ reserve(int device, uint64 bytes, bool shareable, const char *purpose)
 }
 
 GstoreImageSpace *
-gstore_image_reserve(int device, uint64 bytes, const char *purpose)
+gstore_image_reserve(int device, uint64 bytes, GstoreShelf *shelf,
+					 const char *purpose)
 {
-	return reserve(device, bytes, false, purpose);
+	return reserve(device, bytes, shelf, false, purpose);
 }
 
 GstoreImageSpace *
 gstore_image_reserve_shareable(int device, uint64 bytes, const char *purpose)
 {
-	return reserve(device, bytes, true, purpose);
+	return reserve(device, bytes, NULL, true, purpose);
 }
 
 void *

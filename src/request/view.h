@@ -16,6 +16,7 @@
 #include "device/location.h"
 #include "guc.h"
 #include "request/hold.h"
+#include "request/shelf.h"
 #include "utils/dsa.h"
 
 typedef struct GstoreView GstoreView;
@@ -47,7 +48,10 @@ extern void gstore_view_close(GstoreView *view);
 
 typedef struct GstoreImageSpace GstoreImageSpace;
 
+/* With a shelf a small image that stays in the arena is cut from it: memory that
+ * cannot be shared with other processes. */
 extern GstoreImageSpace *gstore_image_reserve(int device, uint64 bytes,
+											  GstoreShelf *shelf,
 											  const char *purpose);
 /* The same, but never in the arena of a server with GPUs: memory that can be
  * shared with other processes. */

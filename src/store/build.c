@@ -77,7 +77,7 @@ gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
 
 void
 gstore_gathering_write(GstoreGathering *gathering, int pinning,
-					   GstoreChunk *chunk)
+					   GstoreShelf *shelf, GstoreChunk *chunk)
 {
 	const GstoreCodec *codec = gathering->codec;
 	GstoreBuilder *builder = gathering->builder;
@@ -87,7 +87,7 @@ gstore_gathering_write(GstoreGathering *gathering, int pinning,
 	chunk->pinning = pinning;
 	chunk->rows = codec->builder_rows(builder);
 	chunk->image_bytes = codec->builder_image_bytes(builder);
-	space = gstore_image_reserve(pinning, chunk->image_bytes,
+	space = gstore_image_reserve(pinning, chunk->image_bytes, shelf,
 								 gathering->purpose);
 	codec->builder_write(builder, gstore_image_memory(space));
 	gstore_chunk_keep_bounds(chunk, gathering->schema,

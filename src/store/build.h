@@ -33,8 +33,9 @@ extern void gstore_gathering_add(GstoreGathering *gathering,
 								 const uint8 *keep);
 
 /* Write what was gathered, at least a row, to its place on the device, and fill
- * in of the chunk what follows from that; bounds are kept. */
+ * in of the chunk what follows from that; bounds are kept.  The table's shelf, or
+ * NULL: in memory of its own. */
 extern void gstore_gathering_write(GstoreGathering *gathering, int pinning,
-								   GstoreChunk *chunk);
+								   GstoreShelf *shelf, GstoreChunk *chunk);
 
 #endif

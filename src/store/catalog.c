@@ -193,6 +193,7 @@ free_table(dsa_pointer pointer)
 	if (DsaPointerIsValid(table->chunks))
 		dsa_free(area, table->chunks);
 	gstore_schema_stamps_free(table);
+	gstore_shelf_close(&table->shelf, false);
 	dsa_free(area, pointer);
 }
 
@@ -211,6 +212,7 @@ new_table(GstoreTableKey key)
 	pg_atomic_init_u64(&table->updated, 0);
 	pg_atomic_init_u64(&table->deleted, 0);
 	pg_atomic_init_u32(&table->exposed, 0);
+	gstore_shelf_init(&table->shelf);
 	return pointer;
 }
 

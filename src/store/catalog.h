@@ -18,6 +18,7 @@
 #include "access/transam.h"
 #include "datatype/timestamp.h"
 #include "port/atomics.h"
+#include "request/shelf.h"
 #include "storage/lwlock.h"
 #include "utils/dsa.h"
 
@@ -57,6 +58,10 @@ typedef struct GstoreTable
 	/* 1: somebody may write into its images, or did into those its images were
 	 * made of; an atomic, set before they are handed out, and never reset */
 	pg_atomic_uint32 exposed;
+	uint64 looked_at;		/* next_row when the maintenance worker, who alone
+							 * reads and writes it, last looked for something to
+							 * merge */
+	GstoreShelf shelf;		/* its writer's small images; needs no lock */
 } GstoreTable;
 
 /*

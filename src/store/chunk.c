@@ -2,8 +2,9 @@
  * chunk.c
  *	  Making, pinning and burying chunks; see chunk.h.
  *
- * Must never look inside an image but for its bounds, and never free DSA memory outside
- * gstore_graveyard_pop(): the rest runs in transaction callbacks.
+ * Must never look inside an image but for its bounds, and never free DSA memory
+ * but in gstore_graveyard_pop() and gstore_graveyard_sweep(): the rest runs in
+ * transaction callbacks.
  */
 #include "postgres.h"
 
@@ -11,6 +12,7 @@
 #include "storage/spin.h"
 #include "utils/timestamp.h"
 
+#include "fault.h"
 #include "request/devices.h"
 #include "request/request.h"
 #include "request/view.h"
@@ -22,10 +24,16 @@
 
 typedef struct Graveyard
 {
-	slock_t mutex;
-	dsa_pointer head;		  /* linked through next_dead */
-	pg_atomic_uint64 next_id; /* of the next chunk made */
-	uint32 nfree;			  /* places of the retired; under the mutex */
+	/* of the next chunk made: for everyone who makes one, so by itself */
+	pg_atomic_uint64 next_id;
+	char padding[PG_CACHE_LINE_SIZE - sizeof(pg_atomic_uint64)];
+	slock_t mutex;		  /* for all that follows */
+	dsa_pointer head;	  /* the keeper is to free their memory; linked through
+						   * next_dead, as are the others */
+	dsa_pointer emptied;  /* structs alone are left */
+	dsa_pointer sweeping; /* of these, what the maintenance worker, and nobody
+						   * else, has taken */
+	uint32 nfree;		  /* places of the retired */
 	uint32 free[GSTORE_MOST_RETIRED];
 	GstoreRetired retired[GSTORE_MOST_RETIRED];
 } Graveyard;
@@ -49,6 +57,8 @@ gstore_chunk_shmem_startup(void)
 	{
 		SpinLockInit(&graveyard->mutex);
 		graveyard->head = InvalidDsaPointer;
+		graveyard->emptied = InvalidDsaPointer;
+		graveyard->sweeping = InvalidDsaPointer;
 		pg_atomic_init_u64(&graveyard->next_id, 1);
 		memset(graveyard->retired, 0, sizeof(graveyard->retired));
 		graveyard->nfree = GSTORE_MOST_RETIRED;
@@ -59,19 +69,19 @@ gstore_chunk_shmem_startup(void)
 
 /*
  * Free a chunk nobody can reach.  Arena memory goes back at once, so that
- * what a DROP freed can be had as soon as it committed; what is left to do
- * waits for the keeper.  Memory of a device is taken off the books when it is
- * in the graveyard, not before: whoever may then have it, and finds that the
- * device is full, finds there what is to be freed first.
+ * what a DROP freed can be had as soon as it committed; the struct waits for
+ * the maintenance worker, who comes by, and memory of a device for the keeper,
+ * who is woken.  That is taken off the books when it is in the graveyard, not
+ * before: whoever may then have it, and finds that the device is full, finds
+ * there what is to be freed first.
  */
 static void
 bury(GstoreChunk *chunk)
 {
 	GstoreLocation location = chunk->location;
+	bool emptied = gstore_location_free(location);
+	dsa_pointer *list = emptied ? &graveyard->emptied : &graveyard->head;
 	bool first;
-
-	if (gstore_location_free(location))
-		chunk->location.kind = GSTORE_LOCATION_NONE;
 
 	SpinLockAcquire(&graveyard->mutex);
 	if (chunk->retired != 0)
@@ -79,10 +89,12 @@ bury(GstoreChunk *chunk)
 		graveyard->retired[chunk->retired - 1].id = 0;
 		graveyard->free[graveyard->nfree++] = chunk->retired - 1;
 	}
-	first = !DsaPointerIsValid(graveyard->head);
-	chunk->next_dead = graveyard->head;
-	graveyard->head = chunk->self;
+	first = !DsaPointerIsValid(*list);
+	chunk->next_dead = *list;
+	*list = chunk->self;
 	SpinLockRelease(&graveyard->mutex);
+	if (emptied)
+		return;
 
 	/* From here on the chunk is the keeper's, who looks for more until there
 	 * is none: where others lie, it has been woken. */
@@ -229,10 +241,10 @@ gstore_chunks_retired(int *count)
 }
 
 void
-gstore_chunk_unlink(GstoreChunk *chunk, const GstoreTableKey *key)
+gstore_chunk_unlink(GstoreChunk *chunk, uint32 mine, const GstoreTableKey *key)
 {
 	/* Whoever has it pinned may let go at any time, and buries it then. */
-	if (pg_atomic_read_u32(&chunk->pins) != 0)
+	if (pg_atomic_read_u32(&chunk->pins) > mine)
 		retire(chunk, key);
 	if (pg_atomic_fetch_or_u32(&chunk->pins, GSTORE_CHUNK_UNLINKED) == 0)
 		bury(chunk);
@@ -255,12 +267,31 @@ gstore_chunk_is_lost(const GstoreChunk *chunk)
 								  chunk->location.kind);
 }
 
+/* Free the struct of a chunk, and what goes with it. */
+static void
+free_chunk(GstoreChunk *chunk)
+{
+	dsa_area *area = gstore_dsa();
+	dsa_pointer deletion;
+
+	for (deletion = chunk->deletions; DsaPointerIsValid(deletion);)
+	{
+		GstoreDeletion *vector = dsa_get_address(area, deletion);
+		dsa_pointer next = vector->next;
+
+		dsa_free(area, deletion);
+		deletion = next;
+	}
+	if (DsaPointerIsValid(chunk->bounds))
+		dsa_free(area, chunk->bounds);
+	dsa_free(area, chunk->self);
+}
+
 bool
 gstore_graveyard_pop(GstoreLocation *location)
 {
 	dsa_area *area = gstore_dsa();
 	dsa_pointer pointer;
-	dsa_pointer deletion;
 	GstoreChunk *chunk;
 	bool taken = false;
 
@@ -287,16 +318,30 @@ gstore_graveyard_pop(GstoreLocation *location)
 	} while (!taken);
 
 	*location = chunk->location;
-	for (deletion = chunk->deletions; DsaPointerIsValid(deletion);)
-	{
-		GstoreDeletion *vector = dsa_get_address(area, deletion);
-		dsa_pointer next = vector->next;
-
-		dsa_free(area, deletion);
-		deletion = next;
-	}
-	if (DsaPointerIsValid(chunk->bounds))
-		dsa_free(area, chunk->bounds);
-	dsa_free(area, pointer);
+	free_chunk(chunk);
 	return true;
+}
+
+void
+gstore_graveyard_sweep(void)
+{
+	dsa_area *area = gstore_dsa();
+
+	if (!DsaPointerIsValid(graveyard->sweeping))
+	{
+		SpinLockAcquire(&graveyard->mutex);
+		graveyard->sweeping = graveyard->emptied;
+		graveyard->emptied = InvalidDsaPointer;
+		SpinLockRelease(&graveyard->mutex);
+	}
+
+	/* Whoever is interrupted goes on with the rest the next time. */
+	while (DsaPointerIsValid(graveyard->sweeping))
+	{
+		GstoreChunk *chunk = dsa_get_address(area, graveyard->sweeping);
+
+		GSTORE_FAULT_POINT("graveyard-sweep");
+		graveyard->sweeping = chunk->next_dead;
+		free_chunk(chunk);
+	}
 }

@@ -50,7 +50,7 @@ typedef struct GstoreChunk
 {
 	uint64 id; /* unique since server start */
 	dsa_pointer self;
-	dsa_pointer next_dead; /* while in the graveyard; under its lock */
+	dsa_pointer next_dead; /* while in the graveyard; under its mutex */
 	uint32 retired;		   /* 0, or 1 + its place among the retired; set
 								 * before it is unlinked */
 	pg_atomic_uint32 pins; /* count, and GSTORE_CHUNK_UNLINKED */
@@ -114,9 +114,12 @@ extern void gstore_chunk_keep_private(GstoreChunk *chunk);
 
 /*
  * It is in no table's list any more: freed now or by its last pin.  Under its
- * table's lock, after it left the list.  Neither raises nor allocates.
+ * table's lock, after it left the list.  Of the pins so many are the caller's,
+ * about to go: only others make it one of the retired.  Neither raises nor
+ * allocates.
  */
-extern void gstore_chunk_unlink(GstoreChunk *chunk, const GstoreTableKey *key);
+extern void gstore_chunk_unlink(GstoreChunk *chunk, uint32 mine,
+								const GstoreTableKey *key);
 
 /* A chunk that was unlinked and that somebody still has pinned. */
 typedef struct GstoreRetired
@@ -140,11 +143,12 @@ extern bool gstore_chunk_all_aborted(const GstoreChunk *chunk);
 extern bool gstore_chunk_is_lost(const GstoreChunk *chunk);
 
 /*
- * The graveyard: freed chunks whose structs, and whose memory on a keeper-only
- * device, wait for the keeper.  pop takes the next one, frees its struct, and
- * returns true with the device memory to free (kind NONE: nothing to free);
- * false when there is none.  Keeper only.
+ * The graveyard: chunks that are freed but for their structs and, on a
+ * keeper-only device, their memory.  pop takes one that has memory, frees its
+ * struct, and returns true with the memory to free; false when there is none.
+ * Keeper only.  sweep frees the structs of the others.  Maintenance worker only.
  */
 extern bool gstore_graveyard_pop(GstoreLocation *location);
+extern void gstore_graveyard_sweep(void);
 
 #endif

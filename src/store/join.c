@@ -82,8 +82,8 @@ count_joined(GstoreChunk *const *chunks, int n)
 
 /* One chunk, known to nobody yet, of chunks that are given newest first. */
 static GstoreChunk *
-build(GstoreGathering *gathering, GstoreChunk *const *chunks, int n,
-	  GstoreHold **hold)
+build(GstoreGathering *gathering, GstoreTable *table,
+	  GstoreChunk *const *chunks, int n, GstoreHold **hold)
 {
 	const GstoreChunk *first = chunks[n - 1];
 	GstoreChunk *joined;
@@ -95,7 +95,7 @@ build(GstoreGathering *gathering, GstoreChunk *const *chunks, int n,
 		nranges += chunks[i]->nranges;
 	}
 	joined = gstore_chunk_create(nranges, hold);
-	gstore_gathering_write(gathering, first->pinning, joined);
+	gstore_gathering_write(gathering, first->pinning, &table->shelf, joined);
 	joined->schema = first->schema;
 	joined->first_row = first->first_row;
 	nranges = 0;
@@ -133,7 +133,7 @@ swap(GstoreTable *table, GstoreChunk *joined, GstoreChunk *const *chunks,
 	table->revision++;
 	gstore_transaction_replace(chunks, n, joined);
 	for (int i = 0; i < n; i++)
-		gstore_chunk_unlink(chunks[i], &table->key);
+		gstore_chunk_unlink(chunks[i], 0, &table->key);
 	LWLockRelease(&table->lock);
 	return true;
 }
@@ -164,7 +164,7 @@ gstore_join_latest(const GstoreTarget *target, GstoreTable *table)
 	gathering.purpose = psprintf("writing foreign table \"%s\"",
 								 target->relname);
 	gstore_gathering_begin(&gathering);
-	joined = build(&gathering, chunks, n, &hold);
+	joined = build(&gathering, table, chunks, n, &hold);
 	GSTORE_FAULT_POINT("join-before-swap");
 	if (swap(table, joined, chunks, n))
 		gstore_hold_forget(hold);

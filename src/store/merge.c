@@ -23,6 +23,10 @@
 
 /* Fewer small chunks than this are left alone, unless eager. */
 #define FEW_CHUNKS 8
+/* A chunk is rewritten once so many times its rows follow it: rows come no more,
+ * or still do, and there will soon be more to rewrite it with. */
+#define FOLLOWING_AT_REST 1
+#define FOLLOWING_WHILE_GROWING 3
 /* Chunks read into one merge at most: their images are all pinned. */
 #define MOST_CHUNKS 4096
 /* How often, and after how long, a writer's lock is asked for again: those who
@@ -44,6 +48,7 @@ typedef struct Merge
 	FullTransactionId horizon;
 	uint64 image_bytes;
 	bool eager;
+	bool growing;	 /* rows came since the last time */
 	Source *sources; /* [nsources], pinned while hold is taken */
 	uint32 nsources;
 	GstoreHold *hold;
@@ -99,13 +104,14 @@ is_mostly_deleted(const Source *source, bool eager)
 }
 
 /*
- * Is the run found so far worth merging?  Leading chunks larger than all that
- * follows are left out: a row is then rewritten only when its chunk at least
- * doubles, so that n rows cost n log n in all.
+ * Is the run found so far worth merging?  Leading chunks that are large beside
+ * all that follows are left out: a row is then rewritten only when its chunk at
+ * least doubles, so that n rows cost n log n in all.
  */
 static bool
 is_worth_it(Merge *merge)
 {
+	int following = merge->growing ? FOLLOWING_WHILE_GROWING : FOLLOWING_AT_REST;
 	uint64 total = 0;
 	uint32 first = 0;
 
@@ -114,7 +120,8 @@ is_worth_it(Merge *merge)
 	if (!merge->eager)
 		while (first < merge->nsources &&
 			   !is_mostly_deleted(&merge->sources[first], false) &&
-			   merge->sources[first].chunk->image_bytes > total / 2)
+			   merge->sources[first].chunk->image_bytes >
+				   total / (following + 1))
 			total -= merge->sources[first++].chunk->image_bytes;
 	memmove(merge->sources, merge->sources + first,
 			(merge->nsources - first) * sizeof(Source));
@@ -168,6 +175,9 @@ choose(Merge *merge)
 	bool found = false;
 
 	LWLockAcquire(&table->lock, LW_SHARED);
+	merge->growing = !merge->eager && table->next_row != table->looked_at;
+	if (!merge->eager)
+		table->looked_at = table->next_row;
 	list = table->nchunks == 0 ? NULL : dsa_get_address(gstore_dsa(), table->chunks);
 	for (uint32 i = 0; i <= table->nchunks && !found; i++)
 	{
@@ -270,7 +280,7 @@ build(Merge *merge, GstoreHold **hold)
 
 	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
 	chunk = gstore_chunk_create(1, hold);
-	gstore_gathering_write(&gathering, first->pinning, chunk);
+	gstore_gathering_write(&gathering, first->pinning, NULL, chunk);
 	chunk->schema = first->schema;
 	chunk->ranges[0].stamp = first->ranges[0].stamp;
 	pg_atomic_init_u32(&chunk->ranges[0].stamp.outcome, GSTORE_FROZEN);
@@ -316,7 +326,7 @@ swap(Merge *merge, GstoreChunk *merged)
 		if (taken < merge->nsources &&
 			list[i] == merge->sources[taken].chunk->self)
 		{
-			gstore_chunk_unlink(merge->sources[taken].chunk, &table->key);
+			gstore_chunk_unlink(merge->sources[taken].chunk, 1, &table->key);
 			if (taken++ == 0 && merged != NULL)
 				list[kept++] = merged->self;
 		}
@@ -328,6 +338,7 @@ swap(Merge *merge, GstoreChunk *merged)
 	{
 		merged->first_row = table->next_row;
 		table->next_row += merged->rows;
+		table->looked_at += merged->rows;
 	}
 	table->revision++;
 	table->last_merge = GetCurrentTimestamp();

@@ -81,7 +81,7 @@ gstore_table_reclaim(GstoreTable *table, FullTransactionId horizon)
 		if (dead)
 		{
 			unlinked += chunk->image_bytes;
-			gstore_chunk_unlink(chunk, &table->key);
+			gstore_chunk_unlink(chunk, 0, &table->key);
 			continue;
 		}
 		for (uint32 j = 0; j < chunk->nranges; j++)
@@ -91,6 +91,7 @@ gstore_table_reclaim(GstoreTable *table, FullTransactionId horizon)
 	if (kept < table->nchunks)
 		table->revision++;
 	table->nchunks = kept;
+	gstore_shelf_close(&table->shelf, true);
 	LWLockRelease(&table->lock);
 	if (unlinked > 0)
 		GSTORE_FAULT_POINT("reclaim-unlinked");

@@ -286,7 +286,7 @@ gstore_table_unlink(GstoreTable *table, GstoreChunk *chunk)
 				(table->nchunks - i) * sizeof(dsa_pointer));
 		table->nchunks--;
 		table->revision++;
-		gstore_chunk_unlink(chunk, &table->key);
+		gstore_chunk_unlink(chunk, 1, &table->key);
 	}
 	LWLockRelease(&table->lock);
 }
@@ -319,8 +319,10 @@ gstore_table_drop(GstoreTable *table)
 	{
 		list = dsa_get_address(area, table->chunks);
 		for (uint32 i = 0; i < table->nchunks; i++)
-			gstore_chunk_unlink(dsa_get_address(area, list[i]), &table->key);
+			gstore_chunk_unlink(dsa_get_address(area, list[i]), 0,
+								&table->key);
 		table->nchunks = 0;
 	}
+	gstore_shelf_close(&table->shelf, false);
 	LWLockRelease(&table->lock);
 }

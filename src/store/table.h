@@ -64,7 +64,7 @@ extern void gstore_reclaim_for_room(void);
 
 /* ---- for transaction callbacks: neither raise nor allocate ---- */
 
-/* Take this chunk, which must be mapped in this process, out of the list. */
+/* Take this chunk, which the caller has pinned, out of the list. */
 extern void gstore_table_unlink(GstoreTable *table, GstoreChunk *chunk);
 /* Mark dropped and unlink every chunk; map first, before the callback. */
 extern void gstore_table_map(GstoreTable *table);

@@ -86,7 +86,7 @@ void
 gstore_transaction_reserve(GstoreTable *table, uint32 n)
 {
 	TransactionState *state = current_state();
-	uint64 room = Max(64, state->room);
+	uint64 room = Max(8, state->room);
 
 	note_created(state, table);
 	while (room < state->nwrites + n)

@@ -199,7 +199,8 @@ gstore_writer_flush(GstoreWriter *writer)
 	table = gstore_table_get(target->relid);
 	bytes = codec->builder_image_bytes(writer->builder);
 	chunk = gstore_chunk_create(1, &hold);
-	space = gstore_image_reserve(target->pinning, bytes, writer->purpose);
+	space = gstore_image_reserve(target->pinning, bytes, &table->shelf,
+								 writer->purpose);
 	GSTORE_FAULT_POINT("writer-before-encode");
 	codec->builder_write(writer->builder, gstore_image_memory(space));
 	chunk->format = codec->format;

@@ -1,7 +1,7 @@
 
 # A process is killed in the midst of its work, at every point of writing,
-# deleting, joining, merging and reclaiming: the server starts over with empty
-# tables and with all memory free, and serves again.
+# deleting, joining, merging and reclaiming, reading and sharing: the server starts
+# over with empty tables and with all memory free, and serves again.
 
 use strict;
 use warnings FATAL => 'all';
@@ -29,12 +29,28 @@ my @backends = (
 	[ "UPDATE stays SET note = 'y' WHERE id % 3 = 0", qw(deleter-before-publish writer-after-publish) ],
 	[ q{SELECT count(*) FROM stays WHERE note <> ''}, qw(view-open) ],
 	[ q{SELECT gstore_compact('stays')}, qw(merge-built merge-before-swap merge-after-swap) ]);
+push @backends, [ "SELECT gstore_export_ipchandle('stays')", 'export-describe' ],
+	[ q{SELECT lo_import_gpu(0, gstore_export_ipchandle('stays'), 0, 100)}, 'lo-import' ];
 my @keepers;
 if (device() eq 'cuda')
 {
-	push @{ $backends[0] }, 'request-submitted', 'request-done', 'image-narrow';
-	@keepers = ('keeper-alloc', 'keeper-copy', 'keeper-finish');
+	push @{ $backends[0] }, qw(request-submit request-submitted request-wait request-done image-narrow);
+	push @backends, [ "BEGIN; $load; SELECT count(*), max(note) FROM t; COMMIT", 'view-narrow' ],
+		[ "BEGIN; $load; SELECT sum(id) FROM t WHERE id > 10; COMMIT", 'launch' ];
+	@keepers = ('keeper-alloc', 'keeper-copy', 'keeper-finish', 'keeper-launch');
 }
+
+# Nothing of ours is under way at these: waits for what others have, and other
+# programs' memory, which 010_faults and 032_largeobjects see to.
+my @others = qw(request-slot-wait staging-wait keeper-open lo-export);
+# The keeper alone, or nobody, passes these without a GPU.
+my @on_cuda = qw(request-submit request-submitted request-wait request-done image-narrow
+  view-narrow launch keeper-alloc keeper-copy keeper-finish keeper-launch);
+my @workers = qw(view-open image-reserve merge-built merge-before-swap merge-after-swap graveyard-sweep);
+my %killed_at = map { $_ => 1 } @others, (device() eq 'cuda' ? () : @on_cuda), @keepers, @workers,
+  'reclaim-unlinked', map { my ($work, @points) = @$_; @points } @backends;
+is(join(' ', sort keys %killed_at), join(' ', split(' ', $ENV{GSTORE_FAULT_POINTS})),
+	'no point is left out');
 
 sub fill_stays
 {
@@ -131,14 +147,13 @@ sub killed_by_setting
 	return;
 }
 
-killed_by_setting($_, "BEGIN; $load; ROLLBACK") foreach @keepers;
+killed_by_setting($_, "BEGIN; $load; SELECT sum(id) FROM t WHERE id > 10; ROLLBACK") foreach @keepers;
 
 # It works again and again; no session passes these points.
 sql($node, 'ALTER SYSTEM SET gstore_fdw.autocompact = on');
 sql($node, 'SELECT pg_reload_conf()');
 my $small = join(';', ("SET gstore_fdw.debug_fault = ''", ('INSERT INTO stays VALUES (1)') x 10));
-killed_by_setting($_, $small)
-  foreach 'view-open', 'image-reserve', 'merge-built', 'merge-before-swap', 'merge-after-swap';
+killed_by_setting($_, $small) foreach @workers;
 killed_by_setting('reclaim-unlinked', "$small; DELETE FROM stays WHERE id = 1; INSERT INTO stays VALUES (2)");
 
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP/, 'no crash but those');

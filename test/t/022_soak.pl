@@ -1,10 +1,10 @@
 
-# A long bad day: mixed load, DDL, random cancels and terminations, keepers and
-# maintenance workers that are told to end.  Every answer is checked all the
-# while, readers with an old snapshot see their rows unchanged, and in the end
-# memory is back at its starting level.
+# A long bad day: mixed load, DDL, exports, large objects, kernels, random cancels
+# and terminations, keepers and maintenance workers that are told to end.  Every
+# answer is checked all the while, readers with an old snapshot see their rows
+# unchanged, and in the end memory is back at its starting level.
 #
-# GSTORE_SOAK_SECONDS  how long (30)
+# GSTORE_SOAK_SECONDS  how long (60)
 # GSTORE_SEED          of what happens; when it does depends on the machine
 
 use strict;
@@ -12,10 +12,11 @@ use warnings FATAL => 'all';
 
 use GstoreFault;
 use GstoreNode;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $seconds = $ENV{GSTORE_SOAK_SECONDS} // 30;
+my $seconds = $ENV{GSTORE_SOAK_SECONDS} // 60;
 my $seed = $ENV{GSTORE_SEED} // 231008;
 my $actors = 5;
 
@@ -24,7 +25,20 @@ srand($seed);
 # no session works longer than the day
 $PostgreSQL::Test::Utils::timeout_default = 240 + $seconds;
 
-# Chunks of 1 MB and more are on the device, others in the arena.
+# GPU memory of another program, a part for each who acts.
+my $region;
+if (device() eq 'cuda')
+{
+	$ENV{GSTORE_CUDA_LIBRARY} = $ENV{GSTORE_CUDASIM};
+	$region = { in => '', out => '' };
+	$region->{run} = IPC::Run::start([ 'python3', "$ENV{GSTORE_CLIENTS}/gpu_region.py", ($actors + 1) << 20 ],
+		'<', \$region->{in}, '>', \$region->{out}, IPC::Run::timeout(600 + $seconds));
+	$region->{run}->pump until $region->{out} =~ /^(\w+)\n/;
+	$region->{handle} = $1;
+}
+
+# Chunks of 1 MB and more are on the device, others in the arena; of those who
+# act, chunks of 64 kB and more.
 my $node = new_node('soak', q{
 gstore_fdw.autocompact = on
 gstore_fdw.staging_memory = '16MB'
@@ -40,6 +54,8 @@ sql($node, 'CREATE FOREIGN TABLE old (id int, note text) SERVER gstore_fdw');
 sql($node, "CREATE FOREIGN TABLE t$_ (id int, note text, v int DEFAULT 0) SERVER gstore_fdw OPTIONS (format '"
 	. ($_ == 2 ? 'arrow' : 'pgstrom') . "')") foreach 1 .. 3;
 sql($node, 'CREATE TABLE wrong (what text)');
+sql($node, 'CREATE TABLE region (handle bytea)');
+sql($node, "INSERT INTO region VALUES ('\\x$region->{handle}')") if defined $region;
 sql($node, 'CREATE SEQUENCE acts');
 sql($node, q{
 CREATE FUNCTION digest() RETURNS text LANGUAGE sql AS $$
@@ -65,12 +81,59 @@ BEGIN
 	CLOSE c;
 END $$;
 
+-- an exported image becomes a large object
+CREATE PROCEDURE import_image(t text) LANGUAGE plpgsql AS $$
+DECLARE image record; loid oid; n bigint;
+BEGIN
+	SELECT handle, length, device INTO image FROM gstore_export(t::reggstore);
+	IF image.handle IS NULL THEN
+		RETURN;
+	END IF;
+	loid := lo_import_gpu(image.device, image.handle, 0, image.length);
+	n := octet_length(lo_get(loid));
+	IF n <> image.length THEN
+		INSERT INTO wrong VALUES (format('%s: %s bytes imported of %s', t, n, image.length));
+	END IF;
+	PERFORM lo_unlink(loid);
+	PERFORM gstore_release_ipchandle(image.handle);
+END $$;
+
+-- into another program's memory, and back
+CREATE PROCEDURE there_and_back(me int, size int) LANGUAGE plpgsql AS $$
+DECLARE theirs bytea := (SELECT handle FROM region); sent bytea; loid oid; back oid;
+BEGIN
+	IF theirs IS NULL THEN -- there is none on the host device
+		RETURN;
+	END IF;
+	sent := convert_to(repeat(md5(random()::text), size), 'UTF8');
+	loid := lo_from_bytea(0, sent);
+	PERFORM lo_export_gpu(loid, 0, theirs, me::bigint << 20, octet_length(sent) + 10);
+	back := lo_import_gpu(0, theirs, me::bigint << 20, octet_length(sent) + 10);
+	IF lo_get(back) <> sent || decode(repeat('00', 10), 'hex') THEN
+		INSERT INTO wrong VALUES (format('%s: %s bytes came back as others', me, octet_length(sent)));
+	END IF;
+	PERFORM lo_unlink(loid), lo_unlink(back);
+END $$;
+
+-- what engine and kernels compute, and what PostgreSQL does, of one snapshot
+CREATE PROCEDURE compute(t text) LANGUAGE plpgsql AS $$
+DECLARE here text; there text; grouped bigint; counted bigint;
+BEGIN
+	EXECUTE format('SELECT (SELECT (count(*), sum(id), min(v), max(v), sum(v) FILTER (WHERE id < 900))::text FROM %1$I WHERE id > 10 AND v < 1000),
+			(SELECT (count(*), sum(id), min(v), max(v), sum(v) FILTER (WHERE id < 900))::text FROM (SELECT id, v FROM %1$I OFFSET 0) x WHERE id > 10 AND v < 1000),
+			(SELECT sum(n) FROM (SELECT id %% 10, count(*) AS n FROM %1$I GROUP BY 1) x), (SELECT count(*) FROM %1$I)', t)
+		INTO here, there, grouped, counted;
+	IF here <> there OR coalesce(grouped, 0) <> counted THEN
+		INSERT INTO wrong VALUES (format('%s: %s there, %s here; %s in groups, %s', t, there, here, grouped, counted));
+	END IF;
+END $$;
+
 -- one thing at random; in its own subtransaction or not
 CREATE PROCEDURE act(me int) LANGUAGE plpgsql AS $$
 DECLARE t text := 't' || 1 + floor(random() * 3); a int := floor(random() * 2000);
 	own text := 'own_' || me; n bigint := nextval('acts'); m bigint; handle bytea;
 BEGIN
-	CASE floor(random() * 16)
+	CASE floor(random() * 22)
 	WHEN 0, 1, 2 THEN EXECUTE format('INSERT INTO %I VALUES (%s, ''one'')', t, a);
 	WHEN 3 THEN EXECUTE format('INSERT INTO %I SELECT i, repeat(''x'', 50) || i FROM generate_series(1, %s) i', t, a);
 	WHEN 4 THEN EXECUTE format('INSERT INTO %I SELECT i, repeat(md5(i::text), 5) FROM generate_series(1, %s) i', t, a * 10);
@@ -104,6 +167,19 @@ BEGIN
 		PERFORM gstore_compact(t::reggstore);
 		PERFORM pg_sleep(random() * 0.2);
 		IF handle IS NOT NULL AND random() < 0.5 THEN PERFORM gstore_release_ipchandle(handle); END IF;
+	WHEN 15 THEN CALL import_image(t);
+	WHEN 16 THEN CALL there_and_back(me, a * 10);
+	WHEN 17, 18 THEN CALL compute(t);
+	WHEN 19 THEN
+		EXECUTE format('WITH gone AS (DELETE FROM %1$I WHERE id BETWEEN %2$s AND %2$s + 40 RETURNING id, note, v)
+			INSERT INTO %1$I SELECT id, note, v + 1 FROM gone', t, a);
+		EXECUTE format('UPDATE %1$I x SET v = y.i FROM generate_series(%2$s, %2$s + 40) y(i) WHERE x.id = y.i', t, a);
+		EXECUTE format('ANALYZE %I', t);
+	WHEN 20 THEN
+		FOR i IN 1 .. 30 LOOP
+			EXECUTE format('INSERT INTO %I VALUES (%s, ''one of many'')', t, a);
+			IF random() < 0.2 THEN ROLLBACK; ELSE COMMIT; END IF;
+		END LOOP;
 	ELSE
 		BEGIN
 			EXECUTE format('INSERT INTO %I SELECT i, ''taken back'' FROM generate_series(1, 3000) i', t);
@@ -237,6 +313,7 @@ while (time < $started + $seconds)
 		next if defined $session and $session->{run}->pumpable;
 		push @said, end_session($session) if defined $session;
 		$acting{$who} = start_session($node, $tireless . 'SELECT setseed(' . rand() . ");\n"
+			. "SET gstore_fdw.debug_small_image = '64kB';\n"
 			. ("CALL act($who);\n" x 20 . "SELECT FROM mend();\n") x 10);
 	}
 	if (time >= $next_restart)
@@ -307,6 +384,7 @@ is(sql($node, 'SELECT count(*) FROM gstore_exports() WHERE retired'), '1', 'an i
 ok(wait_for('memory', sub { return at_rest($node) eq '0'; }),
 	'what is used is what chunks and leases take');
 $leasing->quit;
+$region->{run}->finish if defined $region;
 sql($node, q{DO $$ DECLARE r record; BEGIN
 	FOR r IN SELECT ftrelid::regclass AS name FROM pg_foreign_table LOOP
 		EXECUTE format('DROP FOREIGN TABLE %s', r.name);
