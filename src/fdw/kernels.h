@@ -23,9 +23,11 @@ typedef struct GstoreKernelUse
 } GstoreKernelUse;
 
 /* NULL, and use->why_not says why: kernels cannot run the program.  Lives in the
- * current memory context; from here on windows of the input may stay in place. */
+ * current memory context; from here on windows of the input may stay in place.
+ * memory_limit is the engine's. */
 extern GstoreKernels *gstore_kernels_begin(GstoreScanInput *input,
-										   int device, GstoreKernelUse *use);
+										   int device, uint64 memory_limit,
+										   GstoreKernelUse *use);
 /* The same of a program that filters, whatever reads the rows. */
 extern GstoreKernels *gstore_kernels_sieve(const GstoreProgram *program,
 										   int device, const char *relname,

@@ -28,6 +28,9 @@ typedef struct GstoreLaunchOrder
 	uint64 total_bytes;	 /* of device memory */
 	uint64 result_at;	 /* in it: */
 	uint64 result_bytes; /* what it tells */
+	uint64 zero_at;		 /* what must be zero before */
+	uint64 zero_bytes;
+	bool keeps_memory; /* more can be fetched afterwards */
 	int nchunks;
 	dsa_pointer chunks[GSTORE_LAUNCH_CHUNKS]; /* the caller has them pinned */
 } GstoreLaunchOrder;
@@ -50,6 +53,9 @@ extern void *gstore_launch_memory(const GstoreLaunchRun *run);
  */
 extern const void *gstore_launch_run(GstoreLaunchRun *run, const char *purpose,
 									 const char **why);
+/* Of one that keeps its memory: where that is, until end.  What was told is gone:
+ * who fetches more needs the staging area for it. */
+extern GstoreLocation gstore_launch_keep(GstoreLaunchRun *run);
 extern void gstore_launch_end(GstoreLaunchRun *run);
 
 #endif
