@@ -21,7 +21,8 @@
 #define GSTORE_KERNELS(KERNEL) \
 	KERNEL(PROBE, gstore_kernel_probe) \
 	KERNEL(SCAN, gstore_kernel_scan) \
-	KERNEL(GROUP, gstore_kernel_group)
+	KERNEL(GROUP, gstore_kernel_group) \
+	KERNEL(GATHER, gstore_kernel_gather)
 
 typedef enum GstoreKernel
 {

@@ -6,6 +6,7 @@
  * Must never use a CUDA name directly, nor trust an index that it has not
  * compared with the number it was told.
  */
+#include "kernel_gather.h"
 #include "kernel_scan.h"
 #include "simt.h"
 

@@ -14,6 +14,7 @@
 
 #include "miscadmin.h"
 
+#include "exec/engine_gather.h"
 #include "exec/engine_kernel.h"
 #include "fdw/kernels.h"
 #include "guc.h"
@@ -75,6 +76,7 @@ gstore_kernels_sieve(const GstoreProgram *program, int device,
 								 &kernels->program, &use->why_not))
 		return NULL;
 	kernels->use = use;
+	use->memory_rate = gstore_launch_memory_rate(device);
 	kernels->purpose = psprintf("computing on foreign table \"%s\"", relname);
 	kernels->order.device = device;
 	kernels->order.kernel = gstore_kernel_of(&kernels->program);
@@ -310,6 +312,81 @@ gstore_kernels_sift(GstoreKernels *kernels, const GstoreWindow *window,
 	return true;
 }
 
+/* ---- rows here and there ---- */
+
+/* Launch for rows, with room for texts; the result, or NULL: it was refused, or
+ * would be too large. */
+static const void *
+run_gather(GstoreKernels *kernels, const GstoreWindow *window, int ncolumns,
+		   const uint32 *rows, uint32 nrows, uint64 text_bytes,
+		   GstoreGatherLayout *layout, GstoreLaunchRun **run)
+{
+	const GstoreChunk *chunk = window->seen->chunk;
+	const char *why;
+	GstoreLaunchOrder order = {.device = kernels->order.device,
+							   .kernel = GSTORE_KERNEL_GATHER,
+							   .epoch = chunk->location.epoch,
+							   .nchunks = 1};
+
+	if (!gstore_gather_layout(window->columns, ncolumns, nrows, text_bytes,
+							  layout))
+		return NULL;
+	order.chunks[0] = chunk->self;
+	order.blocks = Min(gstore_launch_blocks(order.device),
+					   nrows / GSTORE_KERNEL_THREADS + 1);
+	order.told_bytes = layout->copied_bytes;
+	order.total_bytes = layout->gather.bytes;
+	order.result_at = layout->gather.result;
+	order.result_bytes = layout->result_bytes;
+	*run = gstore_launch_prepare(&order);
+	if (*run == NULL)
+		return NULL;
+	gstore_gather_write(window->columns, ncolumns, rows, layout,
+						gstore_launch_memory(*run));
+	return gstore_launch_run(*run, kernels->purpose, &why);
+}
+
+bool
+gstore_kernels_gather(GstoreKernels *kernels, const GstoreWindow *window,
+					  int ncolumns, const uint32 *rows, uint32 nrows,
+					  GstoreColumnView *views, uint64 *bytes)
+{
+	GstoreAllocator allocator = gstore_context_allocator();
+	uint64 text_bytes = 2 * nrows *
+						gstore_gather_text_bytes(window->columns, ncolumns,
+												 window->rows);
+	GstoreGatherOutcome outcome = GSTORE_GATHER_MORE;
+
+	if (!gstore_gather_takes(window->columns, ncolumns))
+		return false;
+	/* the second time it is known how large texts are */
+	for (int attempt = 0; attempt < 2 && outcome == GSTORE_GATHER_MORE;
+		 attempt++)
+	{
+		GstoreGatherLayout layout;
+		GstoreLaunchRun *run;
+		const void *result = run_gather(kernels, window, ncolumns, rows, nrows,
+										text_bytes, &layout, &run);
+		void *copy;
+
+		if (result == NULL)
+			return false;
+		copy = MemoryContextAllocExtended(CurrentMemoryContext,
+										  layout.result_bytes,
+										  MCXT_ALLOC_HUGE);
+		memcpy(copy, result, layout.result_bytes);
+		gstore_launch_end(run);
+		kernels->use->launches++;
+		*bytes = layout.result_bytes;
+		outcome = gstore_gather_read(window->columns, ncolumns, &layout, copy,
+									 &allocator, views, &text_bytes);
+	}
+	if (outcome != GSTORE_GATHERED)
+		return false;
+	kernels->use->gathered += nrows;
+	return true;
+}
+
 static void
 collect(GstoreKernels *kernels)
 {
@@ -380,7 +457,14 @@ gstore_kernels_explain(const GstoreKernelUse *use, ExplainState *es)
 	ExplainPropertyInteger("Kernel Launches", NULL, use->launches, es);
 	ExplainPropertyFloat("Kernel Time", "ms", seconds * 1000, 3, es);
 	ExplainPropertyInteger("Kernel Bytes", NULL, use->use.bytes, es);
-	if (seconds > 0)
-		ExplainPropertyFloat("Kernel Rate", "GB/s",
-							 use->use.bytes / seconds / 1e9, 3, es);
+	if (use->gathered > 0)
+		ExplainPropertyInteger("Rows Gathered", NULL, use->gathered, es);
+	if (seconds == 0)
+		return;
+	ExplainPropertyFloat("Kernel Rate", "GB/s",
+						 use->use.bytes / seconds / 1e9, 3, es);
+	if (use->memory_rate > 0)
+		ExplainPropertyFloat("Kernel Share of Peak", "%",
+							 100 * use->use.bytes / seconds / use->memory_rate,
+							 3, es);
 }

@@ -35,6 +35,12 @@ gstore_launch_is_possible(int device, const char **why)
 	return false;
 }
 
+uint64
+gstore_launch_memory_rate(int device)
+{
+	return gstore_devices()->slots[device].info.memory_rate;
+}
+
 uint32
 gstore_launch_blocks(int device)
 {

@@ -40,6 +40,8 @@ typedef struct GstoreRequest GstoreLaunchRun;
 /* Can the device run kernels?  Else *why not; NULL: it is shared memory, where
  * nobody expects it. */
 extern bool gstore_launch_is_possible(int device, const char **why);
+/* Bytes a second that its memory gives at best; 0: not known. */
+extern uint64 gstore_launch_memory_rate(int device);
 /* Blocks that could be of use at most. */
 extern uint32 gstore_launch_blocks(int device);
 

@@ -106,6 +106,8 @@ if ($on_gpu)
 
 	like($plan, qr/Kernel Launches: [1-9]/, 'kernels compute it');
 	like($plan, qr/Kernel Bytes: [1-9]\d+/, 'and say what they read');
+	like($plan, qr/Kernel Share of Peak: \d+\.\d+ %/, 'of what could be read at best')
+	  unless $ENV{GSTORE_REAL_DRIVER};
 	$plan = plan_of($text, 'SET gstore_fdw.enable_kernels = off;');
 	unlike($plan, qr/Kernel Launches/, 'unless they are switched off');
 	like($plan, qr/Without Kernels: gstore_fdw.enable_kernels is off/, 'and EXPLAIN says so');
@@ -216,7 +218,7 @@ sub rows_query
 {
 	my @where = map { condition() } 1 .. pick(1, 1, 2);
 
-	return q{SELECT count(*), md5(string_agg(concat_ws(':', id, i4, n, f8, ts), ',' ORDER BY id)) FROM TABLE WHERE }
+	return q{SELECT count(*), md5(string_agg(concat_ws(':', id, i4, n, f8, ts, b, c, s, t), ',' ORDER BY id)) FROM TABLE WHERE }
 	  . join(' AND ', @where);
 }
 
@@ -235,8 +237,11 @@ if ($on_gpu)
 	like($plan, qr/Kernel Launches: [1-9]/, 'kernels sift');
 	foreach my $table (qw(arrow strom))
 	{
-		like(plan_of("SELECT id FROM $table WHERE t LIKE 'some%7_'"), qr/Kernel Launches: [1-9]/,
-			"$table: they know texts");
+		$plan = plan_of("SELECT * FROM $table WHERE t LIKE 'some%7_'");
+		like($plan, qr/Kernel Launches: [1-9]/, "$table: they know texts");
+		like($plan, qr/Rows Gathered: [1-9]/, 'and fetch only rows that pass, where these are few');
+		unlike(plan_of("SELECT * FROM $table WHERE id % 3 = 0"), qr/Rows Gathered/, 'but not many');
+		unlike(plan_of("SELECT * FROM $table WHERE id BETWEEN 1000 AND 17000"), qr/Rows Gathered/, 'nor what is together');
 	}
 	unlike(plan_of('SELECT id FROM arrow WHERE i4 = 4711', 'SET gstore_fdw.enable_kernels = off;'),
 		qr/Kernel Launches/, 'unless they are switched off');
@@ -294,6 +299,13 @@ if ($on_gpu)
 	}
 	my $found = sql($node, 'SELECT count(*), sum(length(id::text)) FROM twin WHERE i4 < 5000 AND id > 100');
 
+	my $few = 'SELECT count(*), md5(string_agg(concat_ws($$:$$, id, t, n, ts), $$,$$ ORDER BY id)) FROM arrow WHERE id % 97 = 5';
+
+	foreach my $fault ('cuLaunchKernel@2=1', 'cuLaunchKernel@3=1', 'alloc_oom=2')
+	{
+		inject($fault);
+		is(sql($node, $few), sql($node, $few =~ s/arrow/twin/r), "$fault: blocks are fetched");
+	}
 	foreach my $fault ('cuLaunchKernel@1=1', 'alloc_oom=1')
 	{
 		inject($fault);
