@@ -20,7 +20,9 @@
 /* Every kernel: KERNEL(NAME, symbol). */
 #define GSTORE_KERNELS(KERNEL) \
 	KERNEL(PROBE, gstore_kernel_probe) \
-	KERNEL(SCAN, gstore_kernel_scan)
+	KERNEL(SCAN, gstore_kernel_scan) \
+	KERNEL(GROUP, gstore_kernel_group) \
+	KERNEL(GATHER, gstore_kernel_gather)
 
 typedef enum GstoreKernel
 {
@@ -69,6 +71,16 @@ StaticAssertDecl(sizeof(GstoreProbe) == 48, "a probe has no padding");
 /* An operand: a slot, or a constant. */
 #define GSTORE_OPERAND_CONSTANT 0x8000
 
+/* With an opcode: one of those that are run row by row. */
+#define GSTORE_OPCODE_BY_ROW 0x8000
+
+/*
+ * A text as a word: where its bytes are, from the launch on, and how many.
+ * Those too long or too far away are left to the CPU.
+ */
+#define GSTORE_TEXT_LENGTH_BITS 16
+#define GSTORE_TEXT_MOST ((1 << GSTORE_TEXT_LENGTH_BITS) - 1)
+
 typedef struct GstoreKernelInstruction
 {
 	uint16 opcode; /* GstoreOpcode */
@@ -102,6 +114,16 @@ typedef struct GstoreKernelAggregate
 	uint16 padding;
 } GstoreKernelAggregate;
 
+/* Keys a program may have. */
+#define GSTORE_KERNEL_KEYS 16
+
+typedef struct GstoreKernelKey
+{
+	uint16 operand;
+	uint8 type; /* GstoreType */
+	uint8 padding;
+} GstoreKernelKey;
+
 /* How the values of a column become words. */
 typedef enum GstoreKernelLoad
 {
@@ -114,7 +136,11 @@ typedef enum GstoreKernelLoad
 	GSTORE_LOAD_BITS,	   /* a bitmap */
 	GSTORE_LOAD_DATE,	   /* days from 1970 */
 	GSTORE_LOAD_TIMESTAMP, /* microseconds from 1970 */
-	GSTORE_LOAD_DECIMAL	   /* 128 bits, of which 64 are used */
+	GSTORE_LOAD_DECIMAL,   /* 128 bits, of which 64 are used */
+	GSTORE_LOAD_VARLENA,   /* uint32, 0: NULL, else in units of 8 bytes from
+							* base: where a varlena is */
+	GSTORE_LOAD_OFFSETS_4, /* of bytes from base; one more than values */
+	GSTORE_LOAD_OFFSETS_8
 } GstoreKernelLoad;
 
 typedef struct GstoreKernelColumn
@@ -127,6 +153,9 @@ typedef struct GstoreKernelColumn
 	uint8 validity_bit;
 	uint8 values_bit;
 	uint32 padding;
+	uint64 base; /* texts: bytes [base_from, base_to) from it are theirs */
+	uint64 base_from;
+	uint64 base_to;
 } GstoreKernelColumn;
 
 /* Rows next to each other, of one chunk. */
@@ -138,59 +167,133 @@ typedef struct GstoreKernelPiece
 	uint32 hidden_bit; /* in its first byte, of the first row */
 } GstoreKernelPiece;
 
-/* What a block of the launch has accumulated. */
-typedef struct GstorePartial
+/* In a count: a value was infinite. */
+#define GSTORE_SAW_INFINITE (UINT64_C(1) << 63)
+
+/*
+ * What an aggregate has accumulated.  A sum of integers is of 128 bits, a float's
+ * value is the bits of a float8.
+ *
+ *				low						high
+ *	 SUM		the sum
+ *	 MIN, MAX	the value
+ *	 AND, OR	the bits
+ *	 MOMENTS	the sum					squared deviations from the mean
+ */
+typedef struct GstoreAccumulator
 {
-	uint64 low; /* 128 bits, or the bits of a float8 in the low ones */
+	uint64 low;
+	uint64 high;
+	uint64 count; /* of values, and GSTORE_SAW_INFINITE */
+} GstoreAccumulator;
+
+/*
+ * The same of a group that blocks have in common, changed by atomic operations.
+ *
+ *	 MIN, MAX	low is int64, a float in an order of its own (gstore_rank): from
+ *				the start the one that every value replaces
+ *	 AND		low is all ones from the start
+ *	 MOMENTS	high are squared deviations from middle, the first value that
+ *				came, or GSTORE_NO_MIDDLE
+ */
+typedef struct GstoreSharedState
+{
+	uint64 low;
 	uint64 high;
 	uint64 count;
-	uint64 infinite; /* a value of a float's sum was */
-} GstorePartial;
+	uint64 middle;
+} GstoreSharedState;
+
+/* A NaN that no value is. */
+#define GSTORE_NO_MIDDLE UINT64_C(0x7FF8000000000BAD)
 
 typedef struct GstoreLaunchResult
 {
 	uint32 error; /* GstoreState of a row that ended in one, or 0 */
 	uint32 blocks;
-	uint64 padding;
+	uint32 left; /* a key is a text too long for kernels */
+	uint32 padding;
+	uint64 ngroups; /* more than there is room for: there are more groups */
+	uint64 more_padding;
 } GstoreLaunchResult;
 
 /*
- * SCAN: one program over pieces.  Offsets are from the beginning of the launch;
- * what is at result is zero before.  Where passes is not 0, it is a filter:
- * passes has a byte for each GSTORE_LANE_ROWS rows, GSTORE_WARP of them for each
- * tile: in the low bits which of the rows pass, in the high ones which only
- * because their condition ended in an error.  Else the rows that pass are
- * accumulated.
+ * One program over pieces.  Offsets are from the beginning of the launch; what is
+ * at result is zero before.
+ *
+ * SCAN: without keys.  Where passes is not 0, it is a filter: passes has a byte
+ * for each GSTORE_LANE_ROWS rows, GSTORE_WARP of them for each tile: in the low
+ * bits which of the rows pass, in the high ones which only because their
+ * condition ended in an error.  Else the rows that pass are accumulated, and each
+ * block tells what it has.
+ *
+ * GROUP: with keys.  A group is a record of words: its keys, then a bitmap of
+ * those that are NULL, then its states.  Records are numbered in the order they
+ * come, and found by a hash table: of a word its high half is the hash's, its
+ * low half a number (group.h).  That is zero before; records are not.  A warp
+ * has a small table of its own besides, of the first groups it meets.
  */
 typedef struct GstoreLaunch
 {
-	uint32 bytes; /* of everything */
+	uint64 bytes; /* of everything */
+	uint64 ntiles;
 	uint32 ninstructions;
 	uint32 nconjuncts;
+	uint32 nkeys;
 	uint32 naggregates;
 	uint32 ncolumns;
 	uint32 npieces;
 	uint32 nslots;
-	uint32 max_blocks; /* there is room for partials of so many */
-	uint64 ntiles;
+	uint32 max_blocks; /* there is room for accumulators of so many */
 	uint32 instructions;
 	uint32 constants;
 	uint32 conjuncts;
+	uint32 keys;
 	uint32 aggregates;
 	uint32 pieces;
-	uint32 columns; /* [npieces][ncolumns] */
-	uint32 result;	/* GstoreLaunchResult, GstorePartial [block][aggregate] */
-	uint32 passes;	/* [ntiles][GSTORE_WARP], behind the result */
+	uint32 columns;	  /* [npieces][ncolumns] */
+	uint32 result;	  /* GstoreLaunchResult, then, without keys,
+					 * GstoreAccumulator [block][aggregate] */
+	uint32 passes;	  /* [ntiles][GSTORE_WARP], behind the result */
+	uint32 key_slot;  /* the first of nkeys + 1: keys as they are compared, and
+					  * which of them are NULL */
+	uint32 few;		  /* groups of a warp's own table, 0: none */
+	uint32 few_bytes; /* of it */
+	uint32 copies;	  /* of their accumulators: so many lanes at a time */
+	uint32 padding;
+	uint64 records;
+	uint64 capacity; /* records there is room for */
+	uint64 table;
+	uint64 mask; /* words of the table, less one */
 } GstoreLaunch;
 
 /* Bytes of a warp's slots, and of the accumulators of a block: for each
- * aggregate a word, a word and a count of each lane. */
+ * aggregate one of each lane. */
 #define GSTORE_SLOT_BYTES (GSTORE_TILE_ROWS * (sizeof(uint64) + 1))
 #define GSTORE_ACCUMULATOR_BYTES \
-	(GSTORE_KERNEL_THREADS * (2 * sizeof(uint64) + sizeof(uint32)))
+	(GSTORE_KERNEL_THREADS * sizeof(GstoreAccumulator))
+
+/* Words of a group's record. */
+#define GSTORE_RECORD_WORDS(nkeys, naggregates) \
+	(1 + (nkeys) + (naggregates) * (sizeof(GstoreSharedState) / sizeof(uint64)))
+
+/*
+ * Bytes of a warp's own table of groups: keys and what is NULL, accumulators,
+ * an index of twice as many bytes as there are groups, and for each row of the
+ * tile the number of its group.
+ */
+#define GSTORE_FEW_BYTES(few, copies, nkeys, naggregates) \
+	((few) == 0 ? 0 \
+				: (uint32) GSTORE_ALIGN((few) * (((nkeys) + 1) * sizeof(uint64) + \
+												 (copies) * (naggregates) * \
+													 sizeof(GstoreAccumulator) + \
+												 2) + \
+											GSTORE_TILE_ROWS, \
+										8))
 
 StaticAssertDecl(sizeof(GstoreKernelInstruction) == 12, "instructions are packed");
-StaticAssertDecl(sizeof(GstoreKernelColumn) == 24, "a column is packed");
-StaticAssertDecl(sizeof(GstoreLaunch) == 72, "a launch is packed");
+StaticAssertDecl(sizeof(GstoreKernelColumn) == 48, "a column is packed");
+StaticAssertDecl(sizeof(GstoreLaunchResult) == 32, "a result is packed");
+StaticAssertDecl(sizeof(GstoreLaunch) == 136, "a launch is packed");
 
 #endif

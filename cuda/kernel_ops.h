@@ -21,12 +21,28 @@
 #define GSTORE_WORDS_float8 1
 #define GSTORE_WORDS_numeric 0
 #define GSTORE_WORDS_decimal 1
-#define GSTORE_WORDS_text 0
+#define GSTORE_WORDS_text 1
 #define GSTORE_WORDS_date 1
 #define GSTORE_WORDS_timestamp 1
 #define GSTORE_WORDS_span 0
 #define GSTORE_WORDS_uuid 0
 #define GSTORE_WORDS_oid 1
+
+/* GSTORE_TEXT_type: 1 if it is. */
+#define GSTORE_TEXT_logic 0
+#define GSTORE_TEXT_int2 0
+#define GSTORE_TEXT_int4 0
+#define GSTORE_TEXT_int8 0
+#define GSTORE_TEXT_float4 0
+#define GSTORE_TEXT_float8 0
+#define GSTORE_TEXT_numeric 0
+#define GSTORE_TEXT_decimal 0
+#define GSTORE_TEXT_text 1
+#define GSTORE_TEXT_date 0
+#define GSTORE_TEXT_timestamp 0
+#define GSTORE_TEXT_span 0
+#define GSTORE_TEXT_uuid 0
+#define GSTORE_TEXT_oid 0
 
 /* GSTORE_IF_WORDS2(a, b)(text): the text if all of them are, else nothing. */
 #define GSTORE_ALL_111(...) __VA_ARGS__
@@ -59,17 +75,37 @@ gstore_type_is_word(int type)
 	}
 }
 
-/* Operators whose code is long: a calendar, for each of a lane's rows. */
-#define GSTORE_IS_LONG(opcode) \
-	((opcode) == GSTORE_OP_TIMESTAMP_PART || \
-	 (opcode) == GSTORE_OP_TIME_PART || (opcode) == GSTORE_OP_TIMESTAMP_TRUNC)
+/*
+ * Operators whose code is long: a calendar, a loop over a text.  They are run row
+ * by row, the others for all of a lane's rows at a time.
+ */
+#define GSTORE_IS_BY_ROW(NAME, r, a, b) \
+	(GSTORE_TEXT_##r || GSTORE_TEXT_##a || GSTORE_TEXT_##b || \
+	 GSTORE_OP_##NAME == GSTORE_OP_TIMESTAMP_PART || \
+	 GSTORE_OP_##NAME == GSTORE_OP_TIME_PART || \
+	 GSTORE_OP_##NAME == GSTORE_OP_TIMESTAMP_TRUNC)
+
+GSTORE_DEVICE_FUNC bool
+gstore_kernel_by_row(int opcode)
+{
+	switch (opcode)
+	{
+#define GSTORE_OP1(NAME, function, r, a) \
+	case GSTORE_OP_##NAME: \
+		return GSTORE_IS_BY_ROW(NAME, r, a, a);
+#define GSTORE_OP2(NAME, function, r, a, b) \
+	case GSTORE_OP_##NAME: \
+		return GSTORE_IS_BY_ROW(NAME, r, a, b);
+#include "opcodes.def"
+		default:
+			return false;
+	}
+}
 
 /* Do kernels have this operator? */
 GSTORE_DEVICE_FUNC bool
 gstore_kernel_has(int opcode)
 {
-	if (GSTORE_IS_LONG(opcode))
-		return false;
 	switch (opcode)
 	{
 #define GSTORE_OP1(NAME, function, r, a) \
@@ -139,6 +175,25 @@ gstore_to_word_float8(gstore_float8 value)
 
 	memcpy(&word, &value, sizeof(word));
 	return word;
+}
+
+/* Floats in an order of integers, NaN the greatest. */
+GSTORE_DEVICE_FUNC int64
+gstore_rank(gstore_float8 value)
+{
+	int64 rank = (int64) gstore_to_word_float8(value);
+
+	if (value != value)
+		return INT64_MAX;
+	return rank < 0 ? rank ^ INT64_MAX : rank;
+}
+
+GSTORE_DEVICE_FUNC gstore_float8
+gstore_unrank(int64 rank)
+{
+	if (rank == INT64_MAX)
+		return NAN;
+	return gstore_word_float8((uint64) (rank < 0 ? rank ^ INT64_MAX : rank));
 }
 
 #endif

@@ -5,7 +5,8 @@
  *
  * kernel.h tells the layout.  A lane's values of an operand are four words in
  * registers of the machine; all loops over them are unrolled, so that nothing
- * needs memory of the lane's own.  Never reads behind the rows of a piece.
+ * needs memory of the lane's own.  What takes long for one row goes through them
+ * one by one, in shared memory.  Never reads behind the rows of a piece.
  */
 #ifndef GSTORE_TILE_H
 #define GSTORE_TILE_H
@@ -19,8 +20,10 @@
 
 #ifdef __CUDACC__
 #define UNROLLED _Pragma("unroll")
+#define ROLLED _Pragma("unroll 1")
 #else
 #define UNROLLED
+#define ROLLED
 #endif
 
 /* Four words, and their states byte by byte. */
@@ -33,6 +36,7 @@ typedef struct GstoreLaneValues
 typedef struct GstoreTile
 {
 	const GstoreLaunch *launch;
+	uint64 argument; /* its address */
 	const GstoreKernelInstruction *instructions;
 	const GstoreKernelConstant *constants;
 	const GstoreKernelColumn *columns; /* of the piece */
@@ -77,6 +81,23 @@ gstore_tile_fetch(const GstoreTile *tile, uint32 operand)
 	return values;
 }
 
+/* Of one row of the tile, whose lane need not be this one; its state. */
+GSTORE_LANE_FUNC uint8
+gstore_tile_value(const GstoreTile *tile, uint32 operand, uint32 row,
+				  uint64 *word)
+{
+	if (operand & GSTORE_OPERAND_CONSTANT)
+	{
+		const GstoreKernelConstant *constant =
+			&tile->constants[operand & ~GSTORE_OPERAND_CONSTANT];
+
+		*word = constant->word;
+		return (uint8) constant->state;
+	}
+	*word = tile->words[operand * GSTORE_TILE_ROWS + row];
+	return ((const uint8 *) (tile->states + operand * GSTORE_WARP))[row];
+}
+
 GSTORE_LANE_FUNC void
 gstore_tile_store(GstoreTile *tile, uint32 slot, const GstoreLaneValues *values)
 {
@@ -85,6 +106,47 @@ gstore_tile_store(GstoreTile *tile, uint32 slot, const GstoreLaneValues *values)
 
 	UNROLLED EACH_ROW words[r] = values->words[r];
 	tile->states[slot * GSTORE_WARP + tile->lane] = values->states;
+}
+
+/* ---- texts ---- */
+
+/* The text that a word names. */
+GSTORE_LANE_FUNC GstoreText
+gstore_tile_text(const GstoreTile *tile, uint64 word)
+{
+	GstoreText text;
+	uint64 address = tile->argument + (uint64) ((int64) word >> GSTORE_TEXT_LENGTH_BITS);
+
+	text.length = word & GSTORE_TEXT_MOST;
+	text.data = (const uint8 *) gstore_global(address, text.length);
+	return text;
+}
+
+/* The word for bytes at an address; false: there is none. */
+GSTORE_LANE_FUNC bool
+gstore_text_word(const GstoreTile *tile, uint64 address, uint64 length,
+				 uint64 *word)
+{
+	uint64 away = address - tile->argument;
+
+	*word = away << GSTORE_TEXT_LENGTH_BITS | length;
+	return length <= GSTORE_TEXT_MOST &&
+		   (uint64) ((int64) *word >> GSTORE_TEXT_LENGTH_BITS) == away;
+}
+
+/* As the macros of operators call them: there is a tile. */
+#define gstore_word_text(word) gstore_tile_text(tile, word)
+#define gstore_to_word_text(text) gstore_part_word(tile, text)
+
+/* A part of a text that has a word has one. */
+GSTORE_LANE_FUNC uint64
+gstore_part_word(const GstoreTile *tile, GstoreText text)
+{
+	uint64 word;
+
+	(void) gstore_text_word(tile, gstore_address(text.data), text.length,
+							&word);
+	return word;
 }
 
 /* ---- which rows there are ---- */
@@ -112,11 +174,57 @@ gstore_tile_lane_rows(const GstoreTile *tile)
 							   : Min(tile->rows - first, GSTORE_LANE_ROWS);
 }
 
+/* Before the first tile; shared is the block's memory. */
+GSTORE_LANE_FUNC void
+gstore_tile_begin(GstoreTile *tile, uint64 argument, uint8 *shared)
+{
+	const GstoreLaunch *launch =
+		(const GstoreLaunch *) gstore_global(argument, sizeof(GstoreLaunch));
+	const uint8 *base = (const uint8 *) gstore_global(argument, launch->bytes);
+	uint64 words = (uint64) launch->nslots * GSTORE_TILE_ROWS;
+	uint32 warp = gstore_thread() / GSTORE_WARP;
+
+	tile->launch = launch;
+	tile->argument = argument;
+	tile->instructions =
+		(const GstoreKernelInstruction *) (base + launch->instructions);
+	tile->constants =
+		(const GstoreKernelConstant *) (base + launch->constants);
+	tile->lane = gstore_thread() % GSTORE_WARP;
+	tile->words = (uint64 *) shared + warp * words;
+	tile->states =
+		(uint32 *) ((uint64 *) shared + GSTORE_KERNEL_WARPS * words) +
+		warp * launch->nslots * GSTORE_WARP;
+}
+
+/* Shared memory behind all warps' slots. */
+GSTORE_LANE_FUNC uint8 *
+gstore_tile_end(const GstoreTile *tile, uint8 *shared)
+{
+	return shared + (uint64) GSTORE_KERNEL_WARPS * tile->launch->nslots *
+						GSTORE_SLOT_BYTES;
+}
+
+/* Instructions that conjuncts own: those behind them are for rows that pass. */
+GSTORE_LANE_FUNC uint32
+gstore_tile_filtered(const GstoreTile *tile)
+{
+	const GstoreLaunch *launch = tile->launch;
+	const GstoreKernelConjunct *conjuncts =
+		(const GstoreKernelConjunct *) ((const uint8 *) launch +
+										launch->conjuncts);
+
+	return launch->nconjuncts == 0 ? 0
+								   : conjuncts[launch->nconjuncts - 1].end;
+}
+
 /* Go to a tile: *piece is that of an earlier one, or 0. */
 GSTORE_LANE_FUNC void
-gstore_tile_enter(GstoreTile *tile, uint64 argument,
-				  const GstoreKernelPiece *pieces, uint32 *piece, uint64 number)
+gstore_tile_enter(GstoreTile *tile, uint32 *piece, uint64 number)
 {
+	const GstoreKernelPiece *pieces =
+		(const GstoreKernelPiece *) ((const uint8 *) tile->launch +
+									 tile->launch->pieces);
 	const GstoreKernelPiece *at;
 	uint32 wanted;
 
@@ -134,7 +242,7 @@ gstore_tile_enter(GstoreTile *tile, uint64 argument,
 	wanted = gstore_tile_lane_rows(tile);
 	tile->alive = (1u << wanted) - 1;
 	if (at->hidden != 0 && wanted > 0)
-		tile->alive &= ~gstore_four_bits(argument + at->hidden,
+		tile->alive &= ~gstore_four_bits(tile->argument + at->hidden,
 										 at->hidden_bit + tile->first +
 											 tile->lane * GSTORE_LANE_ROWS,
 										 wanted);
@@ -275,6 +383,88 @@ gstore_load_small(GstoreTile *tile, const GstoreKernelColumn *column,
 												  2);
 }
 
+/* Where the bytes of a varlena are, whose place in units of 8 bytes is given. */
+GSTORE_LANE_FUNC uint8
+gstore_find_varlena(const GstoreTile *tile, const GstoreKernelColumn *column,
+					uint32 units, uint64 *word)
+{
+	uint64 offset = (uint64) units * 8;
+	uint32 header;
+
+	if (units == 0)
+		return GSTORE_STATE_NULL;
+	if (offset < column->base_from || column->base_to < 4 ||
+		offset > column->base_to - 4)
+		return GSTORE_STATE_CORRUPT;
+	header = *(const uint32 *) gstore_global(column->base + offset, 4);
+	if ((header & 1) != 0 || header < 16 ||
+		(header >> 2) > column->base_to - offset)
+		return GSTORE_STATE_CORRUPT;
+	/* a compressed one is left to the CPU, as one too long is */
+	return (header & 3) == 2 ||
+				   !gstore_text_word(tile, column->base + offset + 4,
+									 (header >> 2) - 4, word)
+			   ? GSTORE_STATE_BEYOND
+			   : GSTORE_STATE_VALUE;
+}
+
+/* The same of Arrow's. */
+GSTORE_LANE_FUNC uint8
+gstore_find_bytes(const GstoreTile *tile, const GstoreKernelColumn *column,
+				  uint64 start, uint64 end, uint64 *word)
+{
+	if (end < start || end > column->base_to || start < column->base_from ||
+		end - start > 0x3FFFFFFF)
+		return GSTORE_STATE_CORRUPT;
+	return gstore_text_word(tile, column->base + start, end - start, word)
+			   ? GSTORE_STATE_VALUE
+			   : GSTORE_STATE_BEYOND;
+}
+
+/* Texts: each lane its own. */
+GSTORE_LANE_FUNC void
+gstore_load_texts(GstoreTile *tile, const GstoreKernelColumn *column,
+				  uint64 *words, uint8 *states, uint32 wanted)
+{
+	uint32 row = tile->lane * GSTORE_LANE_ROWS;
+	uint64 at = tile->first + row;
+	bool wide = column->load == GSTORE_LOAD_OFFSETS_8;
+	GstoreSixteen four = {0, 0};
+	uint32 last = 0;
+
+	if (!wide)
+		four = gstore_load_sixteen(column->values + 4 * tile->first, row,
+								   tile->rows, 4);
+	if (column->load == GSTORE_LOAD_OFFSETS_4 && wanted > 0)
+		last = *(const uint32 *) gstore_global(column->values +
+												   4 * (at + wanted),
+											   4);
+	ROLLED for (uint32 r = 0; r < wanted; r++)
+	{
+		uint64 start = (uint32) four.low;
+		uint64 end;
+		uint64 word = 0;
+
+		four.low = four.low >> 32 | four.high << 32;
+		four.high >>= 32;
+		end = r + 1 < wanted ? (uint32) four.low : last;
+		if (wide)
+		{
+			start = *(const uint64 *) gstore_global(column->values +
+														8 * (at + r),
+													8);
+			end = *(const uint64 *) gstore_global(column->values +
+													  8 * (at + r + 1),
+												  8);
+		}
+		states[row + r] =
+			column->load == GSTORE_LOAD_VARLENA
+				? gstore_find_varlena(tile, column, (uint32) start, &word)
+				: gstore_find_bytes(tile, column, start, end, &word);
+		words[row + r] = word;
+	}
+}
+
 /* A column into a slot.  Rows that the tile lacks are NULL. */
 GSTORE_LANE_FUNC void
 gstore_tile_load(GstoreTile *tile, const GstoreKernelInstruction *instruction)
@@ -288,12 +478,14 @@ gstore_tile_load(GstoreTile *tile, const GstoreKernelInstruction *instruction)
 
 	/* what the slot held is needed no more, by any lane */
 	gstore_sync_warp();
-	if (column->load >= GSTORE_LOAD_4 && column->load != GSTORE_LOAD_BITS)
+	if (column->load >= GSTORE_LOAD_VARLENA)
+		gstore_load_texts(tile, column, words, (uint8 *) states, wanted);
+	else if (column->load >= GSTORE_LOAD_4 && column->load != GSTORE_LOAD_BITS)
 		gstore_load_words(tile, column, words, (uint8 *) states);
 	else if (column->load >= GSTORE_LOAD_1)
 		gstore_load_small(tile, column, words, wanted);
 	gstore_sync_warp();
-	if (column->load == GSTORE_LOAD_DECIMAL)
+	if (column->load >= GSTORE_LOAD_DECIMAL)
 		state = states[tile->lane];
 	else if (column->load == GSTORE_LOAD_BEYOND)
 		state = GSTORE_STATE_BEYOND * 0x01010101u;
@@ -312,29 +504,29 @@ gstore_tile_load(GstoreTile *tile, const GstoreKernelInstruction *instruction)
 
 /* ---- operators ---- */
 
-#define GSTORE_STRICT_CASE(NAME, a_states, call) \
+#define GSTORE_STRICT_CASE(NAME, by_row, a_states, call) \
 	case GSTORE_OP_##NAME: \
 		UNROLLED EACH_ROW \
 		{ \
 			uint8 state = (a_states); \
 \
-			if (!GSTORE_IS_LONG(GSTORE_OP_##NAME) && \
-				state == GSTORE_STATE_VALUE) \
+			if (!(by_row) && state == GSTORE_STATE_VALUE) \
 				call; \
 			result.states |= (uint32) state << (8 * r); \
 		} \
 		break;
 
 #define GSTORE_CASE1(NAME, function, rtype, atype) \
-	GSTORE_STRICT_CASE(NAME, gstore_state_of(a.states, r), { \
-		gstore_##rtype value; \
+	GSTORE_STRICT_CASE(NAME, GSTORE_IS_BY_ROW(NAME, rtype, atype, atype), \
+					   gstore_state_of(a.states, r), { \
+						   gstore_##rtype value; \
 \
-		state = gstore_op_##function(&value, \
-									 gstore_word_##atype(a.words[r])); \
-		result.words[r] = gstore_to_word_##rtype(value); \
-	})
+						   state = gstore_op_##function(&value, \
+														gstore_word_##atype(a.words[r])); \
+						   result.words[r] = gstore_to_word_##rtype(value); \
+					   })
 #define GSTORE_CASE2(NAME, function, rtype, atype, btype) \
-	GSTORE_STRICT_CASE(NAME, \
+	GSTORE_STRICT_CASE(NAME, GSTORE_IS_BY_ROW(NAME, rtype, atype, btype), \
 					   gstore_state_join(gstore_state_of(a.states, r), \
 										 gstore_state_of(b.states, r)), \
 					   { \
@@ -441,6 +633,76 @@ gstore_tile_run(GstoreTile *tile, const GstoreKernelInstruction *instruction)
 	gstore_tile_store(tile, instruction->result, &result);
 }
 
+/* One of the operators that are long, on one row's operands; VALUE or an
+ * error. */
+GSTORE_LANE_FUNC uint8
+gstore_run_row(const GstoreTile *tile, uint32 opcode, uint64 a, uint64 b,
+			   uint64 *result)
+{
+	uint8 state = GSTORE_STATE_VALUE;
+
+	switch (opcode)
+	{
+#define GSTORE_ROW_CASE(NAME, by_row, rtype, call) \
+	case GSTORE_OP_##NAME: \
+		if (by_row) \
+		{ \
+			gstore_##rtype value; \
+\
+			state = call; \
+			*result = gstore_to_word_##rtype(value); \
+		} \
+		break;
+#define GSTORE_ROW_CASE1(NAME, function, rtype, atype) \
+	GSTORE_ROW_CASE(NAME, GSTORE_IS_BY_ROW(NAME, rtype, atype, atype), rtype, \
+					gstore_op_##function(&value, gstore_word_##atype(a)))
+#define GSTORE_ROW_CASE2(NAME, function, rtype, atype, btype) \
+	GSTORE_ROW_CASE(NAME, GSTORE_IS_BY_ROW(NAME, rtype, atype, btype), rtype, \
+					gstore_op_##function(&value, gstore_word_##atype(a), \
+										 gstore_word_##btype(b)))
+#define GSTORE_OP1(NAME, function, r, a) \
+	GSTORE_IF_WORDS2(r, a) \
+	(GSTORE_ROW_CASE1(NAME, function, r, a))
+#define GSTORE_OP2(NAME, function, r, a, b) \
+	GSTORE_IF_WORDS3(r, a, b) \
+	(GSTORE_ROW_CASE2(NAME, function, r, a, b))
+#include "opcodes.def"
+		default:
+			break;
+	}
+	return state;
+}
+
+/* The same over the lane's rows, of those that matter still. */
+GSTORE_LANE_FUNC void
+gstore_tile_run_rows(GstoreTile *tile,
+					 const GstoreKernelInstruction *instruction)
+{
+	uint32 opcode = instruction->opcode & ~GSTORE_OPCODE_BY_ROW;
+	uint64 *words = tile->words + instruction->result * GSTORE_TILE_ROWS;
+	uint8 *states =
+		(uint8 *) (tile->states + instruction->result * GSTORE_WARP);
+
+	ROLLED EACH_ROW
+	{
+		uint32 row = tile->lane * GSTORE_LANE_ROWS + r;
+		uint64 a;
+		uint64 b;
+		uint64 result = 0;
+		uint8 as = gstore_tile_value(tile, instruction->a, row, &a);
+		uint8 state =
+			gstore_state_join(as, gstore_tile_value(tile, instruction->b, row,
+													&b));
+
+		if ((tile->alive >> r & 1) == 0)
+			state = GSTORE_STATE_NULL;
+		if (state == GSTORE_STATE_VALUE)
+			state = gstore_run_row(tile, opcode, a, b, &result);
+		words[row] = result;
+		states[row] = state;
+	}
+}
+
 /* Instructions [from, to), by all lanes of the warp. */
 GSTORE_LANE_FUNC void
 gstore_tile_run_all(GstoreTile *tile, uint32 from, uint32 to)
@@ -448,6 +710,8 @@ gstore_tile_run_all(GstoreTile *tile, uint32 from, uint32 to)
 	for (uint32 i = from; i < to; i++)
 		if (tile->instructions[i].opcode == GSTORE_OP_LOAD)
 			gstore_tile_load(tile, &tile->instructions[i]);
+		else if (tile->instructions[i].opcode & GSTORE_OPCODE_BY_ROW)
+			gstore_tile_run_rows(tile, &tile->instructions[i]);
 		else
 			gstore_tile_run(tile, &tile->instructions[i]);
 }

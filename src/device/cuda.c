@@ -243,6 +243,24 @@ read_attribute(const Device *device, CUdevice_attribute attribute,
 	return true;
 }
 
+/* What the memory's clock and width come to: two transfers a cycle.  A driver
+ * that does not tell is no error. */
+static uint64
+read_memory_rate(const Device *device)
+{
+	GstoreDeviceError ignored;
+	int32 kilohertz = 0;
+	int32 bits = 0;
+
+	if (!read_attribute(device, CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE,
+						&kilohertz, &ignored) ||
+		!read_attribute(device, CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH,
+						&bits, &ignored) ||
+		kilohertz <= 0 || bits <= 0)
+		return 0;
+	return (uint64) kilohertz * 1000 * 2 * (uint64) (bits / 8);
+}
+
 static bool
 open_device(int number, GstoreDeviceError *error)
 {
@@ -270,6 +288,7 @@ open_device(int number, GstoreDeviceError *error)
 		return false;
 	info->name[sizeof(info->name) - 1] = '\0';
 	info->total_bytes = total;
+	info->memory_rate = read_memory_rate(device);
 
 	/* The driver shares memory between processes only with unified
 	 * addressing. */

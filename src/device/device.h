@@ -56,6 +56,7 @@ typedef struct GstoreDeviceInfo
 	int32 compute_minor;
 	int32 driver_version;  /* of CUDA, as 12040 for 12.4; 0 on host */
 	int32 multiprocessors; /* streaming multiprocessors; CPUs on host */
+	uint64 memory_rate;	   /* bytes a second at best; 0: not known */
 	bool ipc_capable;	   /* memory can be exported to processes */
 	bool has_kernels;	   /* launch works; else without_kernels says why not */
 	char without_kernels[160];

@@ -60,8 +60,9 @@ struct GstoreEngine
 	const GstoreProgram *program;
 	GstoreEngineOptions options;
 	int nworkers;
-	int nthreads; /* workers with a thread of their own: all but 0 */
-	bool started; /* the other workers than 0 were made */
+	int nthreads;  /* workers with a thread of their own: all but 0 */
+	bool started;  /* the other workers than 0 were made */
+	bool has_room; /* worker 0's groups may take all the memory there is */
 	Worker *workers;
 	Task task;
 	atomic_uint_fast64_t next; /* row of the task nobody has taken */
@@ -685,6 +686,41 @@ gstore_engine_absorb(GstoreEngine *engine, int aggregate,
 	(void) gstore_groups_get(engine->workers[0].groups, 0, &keys, &own);
 	gstore_aggregate_merge(&aggregates[aggregate], &own[aggregate], state);
 	return GSTORE_ENGINE_OK;
+}
+
+/* The caller's own table, which has room for its share of the groups only, once
+ * more, with room for all. */
+static GstoreEngineStatus
+make_room(GstoreEngine *engine)
+{
+	Worker *worker = &engine->workers[0];
+	GstoreGroups *groups = gstore_groups_create(engine->program,
+												engine->options.memory_limit);
+	GstoreEngineStatus status = GSTORE_ENGINE_OUT_OF_MEMORY;
+
+	if (groups != NULL)
+		status = gstore_groups_merge(groups, worker->groups, &engine->options);
+	if (status != GSTORE_ENGINE_OK)
+	{
+		gstore_groups_destroy(groups);
+		return status;
+	}
+	gstore_groups_destroy(worker->groups);
+	worker->groups = groups;
+	engine->has_room = true;
+	return GSTORE_ENGINE_OK;
+}
+
+GstoreEngineStatus
+gstore_engine_absorb_group(GstoreEngine *engine, const GstoreGroupKey *keys,
+						   GstoreAggregateState **states)
+{
+	GstoreEngineStatus status = engine->has_room ? GSTORE_ENGINE_OK
+												 : make_room(engine);
+
+	return status != GSTORE_ENGINE_OK
+			   ? status
+			   : gstore_groups_absorb(engine->workers[0].groups, keys, states);
 }
 
 GstoreEngineStatus

@@ -109,6 +109,11 @@ extern GstoreEngineStatus gstore_engine_aggregate(GstoreEngine *engine,
 extern GstoreEngineStatus gstore_engine_absorb(GstoreEngine *engine,
 											   int aggregate,
 											   const GstoreAggregateState *state);
+/* The same with keys: the group to absorb into, made if there is none; its
+ * states are there until the next call of the engine. */
+extern GstoreEngineStatus
+gstore_engine_absorb_group(GstoreEngine *engine, const GstoreGroupKey *keys,
+						   GstoreAggregateState **states);
 extern GstoreEngineStatus gstore_engine_refuse(GstoreEngine *engine,
 											   int state);
 extern GstoreEngineStatus gstore_engine_finish(GstoreEngine *engine);

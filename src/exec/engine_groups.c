@@ -400,6 +400,23 @@ gstore_groups_add(GstoreGroups *groups, const GstoreMachine *machine,
 
 /* ---- merging ---- */
 
+GstoreEngineStatus
+gstore_groups_absorb(GstoreGroups *groups, const GstoreGroupKey *keys,
+					 GstoreAggregateState **states)
+{
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+	uint64 hash = 0;
+	uint32 number;
+
+	for (int k = 0; k < groups->nkeys; k++)
+		hash = gstore_group_hash(groups, k, &keys[k], hash);
+	number = gstore_group_find(groups, keys, 1, hash, &status);
+	if (number != GSTORE_NO_GROUP)
+		*states = gstore_group_states(groups,
+									  gstore_group_record(groups, number));
+	return status;
+}
+
 bool
 gstore_groups_many(const GstoreGroups *groups)
 {

@@ -9,12 +9,14 @@
  */
 #include "exec/engine_kernel.h"
 
-#include "codec/arrow.h"
 #include "exec/engine_program.h"
 #include "kernel_ops.h"
 
-/* Launches beyond this are not worth their copying. */
-#define MOST_BYTES (UINT64_C(1) << 30)
+/* Groups of a warp's own table, a power of two; and bytes that it and its copies
+ * may take. */
+#define MOST_FEW 32
+#define LEAST_FEW 4
+#define FEW_BYTES (6 * 1024)
 
 #define NO_USE UINT32_MAX
 
@@ -34,23 +36,90 @@ typedef struct Translation
 	uint32 nslots;
 } Translation;
 
+/* A register that is a text's constant: its bytes, and *data. */
+static uint32
+text_bytes(const GstoreProgram *program, const GstoreRegister *reg,
+		   const uint8 **data)
+{
+	const uint8 *value = (const uint8 *) program + reg->value;
+	uint32 length;
+
+	if (!reg->is_constant || reg->type != GSTORE_TYPE_TEXT ||
+		reg->state != GSTORE_STATE_VALUE)
+		return 0;
+	memcpy(&length, value, sizeof(length));
+	*data = value + sizeof(length);
+	return length;
+}
+
 static uint32
 code_bytes(const GstoreProgram *program)
 {
+	const GstoreRegister *registers =
+		GSTORE_PROGRAM_PART(program, GstoreRegister, registers);
+	uint64 texts = 0;
+	const uint8 *data;
+
+	for (int i = 0; i < program->nregisters; i++)
+		texts += GSTORE_ALIGN(text_bytes(program, &registers[i], &data), 8);
 	return (uint32) (program->ninstructions * sizeof(GstoreKernelInstruction) +
 					 program->nregisters * sizeof(GstoreKernelConstant) +
 					 program->nconjuncts * sizeof(GstoreKernelConjunct) +
+					 program->nkeys * sizeof(GstoreKernelKey) +
 					 program->naggregates * sizeof(GstoreKernelAggregate) +
-					 4 * 16);
+					 5 * 16 + texts);
 }
 
 uint64
 gstore_kernel_memory(const GstoreProgram *program)
 {
-	return code_bytes(program) + program->nregisters * (sizeof(Life) + 1) + 16;
+	return code_bytes(program) +
+		   (uint64) program->nregisters * (sizeof(Life) + 1) +
+		   program->nkeys + 1 + 16;
 }
 
 /* ---- what kernels can do ---- */
+
+static bool
+is_a_list(const GstoreProgram *program, uint16 reg)
+{
+	const GstoreInstruction *instructions =
+		GSTORE_PROGRAM_PART(program, GstoreInstruction, instructions);
+
+	for (int i = 0; i < program->ninstructions; i++)
+		switch (instructions[i].opcode)
+		{
+			case GSTORE_OP_INT2_IN:
+			case GSTORE_OP_INT4_IN:
+			case GSTORE_OP_INT8_IN:
+			case GSTORE_OP_DATE_IN:
+			case GSTORE_OP_TIMESTAMP_IN:
+			case GSTORE_OP_OID_IN:
+			case GSTORE_OP_TEXT_IN:
+				if (instructions[i].b == reg)
+					return true;
+				break;
+			default:
+				break;
+		}
+	return false;
+}
+
+static const char *
+find_register_reason(const GstoreProgram *program)
+{
+	const GstoreRegister *registers =
+		GSTORE_PROGRAM_PART(program, GstoreRegister, registers);
+	const uint8 *data;
+
+	for (int i = 0; i < program->nregisters; i++)
+		if (!gstore_type_is_word(registers[i].type))
+			return "a value that does not fit 64 bits";
+		else if (text_bytes(program, &registers[i], &data) > GSTORE_TEXT_MOST &&
+				 !is_a_list(program, (uint16) i))
+			return "a long text";
+	return NULL;
+}
 
 static const char *
 find_reason(const GstoreProgram *program)
@@ -61,24 +130,26 @@ find_reason(const GstoreProgram *program)
 		GSTORE_PROGRAM_PART(program, GstoreRegister, registers);
 	const GstoreProgramAggregate *aggregates =
 		GSTORE_PROGRAM_PART(program, GstoreProgramAggregate, aggregates);
+	const uint16 *keys = GSTORE_PROGRAM_PART(program, uint16, keys);
+	const char *why = find_register_reason(program);
 
-	if (program->nkeys > 0)
-		return "groups";
-	for (int i = 0; i < program->nregisters; i++)
-		if (registers[i].type == GSTORE_TYPE_TEXT)
-			return "a text";
-		else if (!gstore_type_is_word(registers[i].type))
-			return "a value that does not fit 64 bits";
+	if (why != NULL)
+		return why;
+	if (program->nkeys > GSTORE_KERNEL_KEYS)
+		return "too many columns to group by";
+	for (int i = 0; i < program->nkeys; i++)
+		if (registers[keys[i]].type == GSTORE_TYPE_OID)
+			return "a key that kernels do not have";
 	for (int i = 0; i < program->ninstructions; i++)
 		if (!gstore_kernel_has(instructions[i].opcode))
 			return "an operator that kernels do not have";
 	for (int i = 0; i < program->naggregates; i++)
 		if (aggregates[i].distinct)
 			return "DISTINCT in an aggregate";
-		else if (aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS ||
-				 (aggregates[i].argument != GSTORE_NO_REGISTER &&
-				  aggregates[i].kind != GSTORE_AGGREGATE_COUNT &&
-				  aggregates[i].type == GSTORE_TYPE_OID))
+		else if (aggregates[i].argument != GSTORE_NO_REGISTER &&
+				 aggregates[i].kind != GSTORE_AGGREGATE_COUNT &&
+				 (aggregates[i].type == GSTORE_TYPE_OID ||
+				  aggregates[i].type == GSTORE_TYPE_TEXT))
 			return "an aggregate that kernels do not have";
 	return NULL;
 }
@@ -133,6 +204,7 @@ find_lives(Translation *translation)
 		GSTORE_PROGRAM_PART(program, GstoreConjunct, conjuncts);
 	const GstoreProgramAggregate *aggregates =
 		GSTORE_PROGRAM_PART(program, GstoreProgramAggregate, aggregates);
+	const uint16 *keys = GSTORE_PROGRAM_PART(program, uint16, keys);
 
 	for (int i = 0; i < program->nregisters; i++)
 		translation->lives[i].last = NO_USE;
@@ -152,6 +224,8 @@ find_lives(Translation *translation)
 	/* a conjunct is looked at before the instruction behind it is run */
 	for (int i = 0; i < program->nconjuncts; i++)
 		use(translation, conjuncts[i].result, conjuncts[i].end);
+	for (int i = 0; i < program->nkeys; i++)
+		use(translation, keys[i], program->ninstructions);
 	for (int i = 0; i < program->naggregates; i++)
 	{
 		use(translation, aggregates[i].argument, program->ninstructions);
@@ -200,6 +274,22 @@ reserve(GstoreKernelProgram *to, uint32 *offset, uint64 bytes)
 	return memory;
 }
 
+/* The bytes of a text go along; of a list, whose length nobody looks at, too. */
+static uint64
+translate_text(const GstoreProgram *program, const GstoreRegister *reg,
+			   GstoreKernelProgram *to)
+{
+	const uint8 *data = NULL;
+	uint32 length = text_bytes(program, reg, &data);
+	uint32 at;
+	void *memory = reserve(to, &at, length);
+
+	if (length > 0)
+		memcpy(memory, data, length);
+	return (uint64) at << GSTORE_TEXT_LENGTH_BITS | Min(length,
+														GSTORE_TEXT_MOST);
+}
+
 static void
 translate_constants(Translation *translation, GstoreKernelProgram *to)
 {
@@ -216,7 +306,9 @@ translate_constants(Translation *translation, GstoreKernelProgram *to)
 			continue;
 		memset(&constants[n], 0, sizeof(constants[n]));
 		constants[n].state = reg->state;
-		if (reg->state == GSTORE_STATE_VALUE)
+		if (reg->type == GSTORE_TYPE_TEXT)
+			constants[n].word = translate_text(translation->program, reg, to);
+		else if (reg->state == GSTORE_STATE_VALUE)
 			memcpy(&constants[n].word,
 				   (const uint8 *) translation->program + reg->value,
 				   gstore_type_bytes(reg->type));
@@ -246,6 +338,8 @@ translate_instructions(Translation *translation, GstoreKernelProgram *to)
 		free_slots(translation, i);
 		lives[from[i].result].operand = take_slot(translation);
 		instructions[i].opcode = from[i].opcode;
+		if (gstore_kernel_by_row(from[i].opcode))
+			instructions[i].opcode |= GSTORE_OPCODE_BY_ROW;
 		instructions[i].result = lives[from[i].result].operand;
 		instructions[i].a = n > 0 ? a : from[i].a;
 		instructions[i].b = b;
@@ -259,6 +353,27 @@ static uint16
 operand_of(const Translation *translation, uint16 reg)
 {
 	return reg == GSTORE_NO_REGISTER ? reg : translation->lives[reg].operand;
+}
+
+/* Behind all values come slots of keys, as they are compared, next to each
+ * other. */
+static void
+translate_keys(Translation *translation, GstoreKernelProgram *to)
+{
+	const GstoreProgram *program = translation->program;
+	const uint16 *keys = GSTORE_PROGRAM_PART(program, uint16, keys);
+	GstoreKernelKey *keys_to = reserve(to, &to->launch.keys,
+									   program->nkeys * sizeof(*keys_to));
+
+	for (int i = 0; i < program->nkeys; i++)
+	{
+		keys_to[i].operand = operand_of(translation, keys[i]);
+		keys_to[i].type = translation->registers[keys[i]].type;
+		keys_to[i].padding = 0;
+	}
+	to->launch.key_slot = translation->nslots;
+	if (program->nkeys > 0)
+		translation->nslots += program->nkeys + 1;
 }
 
 static void
@@ -293,12 +408,52 @@ translate_rest(Translation *translation, GstoreKernelProgram *to)
 	}
 }
 
+GstoreKernel
+gstore_kernel_of(const GstoreKernelProgram *program)
+{
+	return program->launch.nkeys > 0 ? GSTORE_KERNEL_GROUP
+									 : GSTORE_KERNEL_SCAN;
+}
+
 uint32
 gstore_kernel_shared(const GstoreKernelProgram *program)
 {
-	return (uint32) (GSTORE_KERNEL_WARPS * program->launch.nslots *
-						 GSTORE_SLOT_BYTES +
-					 program->launch.naggregates * GSTORE_ACCUMULATOR_BYTES);
+	const GstoreLaunch *launch = &program->launch;
+
+	return (uint32) (GSTORE_KERNEL_WARPS *
+						 (launch->nslots * GSTORE_SLOT_BYTES +
+						  launch->few_bytes) +
+					 (launch->nkeys > 0 ? 0
+										: launch->naggregates *
+											  GSTORE_ACCUMULATOR_BYTES));
+}
+
+/* How large a warp's own table is: of as many groups as fit, with as many copies
+ * as keep its lanes busy.  None, if there is no room. */
+static void
+size_few(GstoreKernelProgram *translated)
+{
+	GstoreLaunch *launch = &translated->launch;
+	uint32 few = MOST_FEW;
+	uint32 copies = 1;
+
+	while (few > LEAST_FEW &&
+		   GSTORE_FEW_BYTES(few, 1, launch->nkeys, launch->naggregates) >
+			   FEW_BYTES)
+		few /= 2;
+	while (launch->naggregates > 0 &&
+		   2 * copies * launch->naggregates <= GSTORE_WARP &&
+		   GSTORE_FEW_BYTES(few, 2 * copies, launch->nkeys,
+							launch->naggregates) <= FEW_BYTES)
+		copies *= 2;
+	launch->few = few;
+	launch->copies = copies;
+	launch->few_bytes = GSTORE_FEW_BYTES(few, copies, launch->nkeys,
+										 launch->naggregates);
+	if (gstore_kernel_shared(translated) <= GSTORE_KERNEL_SHARED)
+		return;
+	launch->few = 0;
+	launch->few_bytes = 0;
 }
 
 bool
@@ -316,8 +471,10 @@ gstore_kernel_translate(const GstoreProgram *program, void *memory,
 	translated->code = memory;
 	translated->launch.ninstructions = program->ninstructions;
 	translated->launch.nconjuncts = program->nconjuncts;
+	translated->launch.nkeys = program->nkeys;
 	translated->launch.naggregates = program->naggregates;
 	translated->launch.ncolumns = program->ncolumns;
+	translated->launch.copies = 1;
 	translation.registers =
 		GSTORE_PROGRAM_PART(program, GstoreRegister, registers);
 	translation.lives =
@@ -326,270 +483,15 @@ gstore_kernel_translate(const GstoreProgram *program, void *memory,
 	find_lives(&translation);
 	translate_constants(&translation, translated);
 	translate_instructions(&translation, translated);
+	translate_keys(&translation, translated);
 	translate_rest(&translation, translated);
 	translated->launch.nslots = translation.nslots;
+	if (program->nkeys > 0)
+		size_few(translated);
 	if (gstore_kernel_shared(translated) > GSTORE_KERNEL_SHARED)
 	{
 		*why = "more values than shared memory holds";
 		return false;
 	}
 	return true;
-}
-
-/* ---- columns ---- */
-
-/* How a column is loaded to a register; GSTORE_LOAD_BEYOND: it is not. */
-static GstoreKernelLoad
-load_of(const GstoreColumnView *view, const GstoreKernelInstruction *load)
-{
-	static const GstoreKernelLoad of_bytes[] = {
-		[1] = GSTORE_LOAD_1, [2] = GSTORE_LOAD_2, [4] = GSTORE_LOAD_4, [8] = GSTORE_LOAD_8};
-	uint32 bytes = gstore_type_bytes(load->type);
-	GstoreKernelLoad kind = GSTORE_LOAD_BEYOND;
-	uint32 alignment = 1;
-
-	if (view->encoding == GSTORE_ENCODING_ABSENT)
-		return GSTORE_LOAD_NULL;
-	if (view->encoding == GSTORE_ENCODING_ARROW_BITS &&
-		load->type == GSTORE_TYPE_BOOL)
-		return GSTORE_LOAD_BITS;
-	if (view->encoding == GSTORE_ENCODING_FIXED &&
-		load->type != GSTORE_TYPE_DECIMAL && view->stride == bytes &&
-		view->attlen == (int16) bytes)
-	{
-		kind = of_bytes[bytes];
-		alignment = bytes;
-	}
-	else if (view->encoding == GSTORE_ENCODING_ARROW_FIXED)
-	{
-		if (view->arrow_kind == GSTORE_ARROW_DATE &&
-			load->type == GSTORE_TYPE_DATE)
-			kind = GSTORE_LOAD_DATE;
-		else if ((view->arrow_kind == GSTORE_ARROW_TIMESTAMP ||
-				  view->arrow_kind == GSTORE_ARROW_TIMESTAMPTZ) &&
-				 load->type == GSTORE_TYPE_TIMESTAMP)
-			kind = GSTORE_LOAD_TIMESTAMP;
-		else if (view->arrow_kind == GSTORE_ARROW_NUMERIC &&
-				 load->type == GSTORE_TYPE_DECIMAL &&
-				 view->scale == load->scale &&
-				 view->precision <= GSTORE_SMALL_DECIMAL_DIGITS)
-			kind = GSTORE_LOAD_DECIMAL;
-		alignment = Min(bytes, 8);
-	}
-	return (uintptr_t) view->values % alignment == 0 ? kind
-													 : GSTORE_LOAD_BEYOND;
-}
-
-static const GstoreKernelInstruction *
-instructions_of(const GstoreKernelProgram *program)
-{
-	return (const GstoreKernelInstruction *) (program->code +
-											  program->launch.instructions -
-											  sizeof(GstoreLaunch));
-}
-
-bool
-gstore_kernel_takes(const GstoreKernelProgram *program,
-					const GstoreEngineInput *input)
-{
-	const GstoreKernelInstruction *instructions = instructions_of(program);
-
-	for (uint32 i = 0; i < program->launch.ninstructions; i++)
-		if (instructions[i].opcode == GSTORE_OP_LOAD &&
-			load_of(&input->columns[instructions[i].a], &instructions[i]) ==
-				GSTORE_LOAD_BEYOND)
-			return false;
-	return true;
-}
-
-static void
-write_columns(const GstoreKernelProgram *program,
-			  const GstoreEngineInput *input, GstoreKernelColumn *columns)
-{
-	const GstoreKernelInstruction *instructions = instructions_of(program);
-
-	for (uint32 i = 0; i < program->launch.ninstructions; i++)
-	{
-		const GstoreColumnView *view = &input->columns[instructions[i].a];
-		GstoreKernelColumn *column = &columns[instructions[i].a];
-
-		if (instructions[i].opcode != GSTORE_OP_LOAD)
-			continue;
-		column->load = (uint8) load_of(view, &instructions[i]);
-		column->precision = (uint8) Min(view->precision,
-										GSTORE_SMALL_DECIMAL_DIGITS);
-		column->values = (uintptr_t) view->values + view->values_bit / 8;
-		column->values_bit = (uint8) (view->values_bit % 8);
-		if (view->validity != NULL && column->load != GSTORE_LOAD_NULL)
-		{
-			column->validity = (uintptr_t) view->validity +
-							   view->validity_bit / 8;
-			column->validity_bit = (uint8) (view->validity_bit % 8);
-		}
-	}
-}
-
-/* ---- launches ---- */
-
-static uint64
-tiles_of(const GstoreEngineInput *input)
-{
-	return (input->rows + GSTORE_TILE_ROWS - 1) / GSTORE_TILE_ROWS;
-}
-
-/* Bytes of the part of a hidden bitmap that an input needs. */
-static uint64
-hidden_bytes(const GstoreEngineInput *input)
-{
-	if (input->hidden == NULL)
-		return 0;
-	return (input->hidden_bit % 8 + input->rows + 7) / 8;
-}
-
-bool
-gstore_kernel_layout(const GstoreKernelProgram *program,
-					 const GstoreEngineInput *inputs, int ninputs,
-					 uint32 blocks, GstoreLaunchLayout *layout)
-{
-	GstoreLaunch *launch = &layout->launch;
-	uint64 bytes = GSTORE_ALIGN(sizeof(GstoreLaunch) + program->code_bytes, 8);
-	uint64 result_bytes = sizeof(GstoreLaunchResult);
-
-	*launch = program->launch;
-	launch->npieces = (uint32) ninputs;
-	launch->ntiles = 0;
-	launch->pieces = (uint32) bytes;
-	bytes += ninputs * sizeof(GstoreKernelPiece);
-	launch->columns = (uint32) bytes;
-	bytes += (uint64) ninputs * launch->ncolumns * sizeof(GstoreKernelColumn);
-	for (int i = 0; i < ninputs; i++)
-	{
-		bytes += GSTORE_ALIGN(hidden_bytes(&inputs[i]), 8);
-		launch->ntiles += tiles_of(&inputs[i]);
-	}
-	launch->max_blocks = blocks;
-	bytes = GSTORE_ALIGN(bytes, 64);
-	if (bytes > MOST_BYTES || launch->ntiles > MOST_BYTES / GSTORE_WARP)
-		return false;
-	launch->result = (uint32) bytes;
-	if (blocks == 0)
-	{
-		launch->passes = (uint32) (bytes + result_bytes);
-		result_bytes += launch->ntiles * GSTORE_WARP;
-	}
-	else
-		result_bytes += (uint64) blocks * launch->naggregates *
-						sizeof(GstorePartial);
-	if (result_bytes > MOST_BYTES)
-		return false;
-	/* The result must be zero before; of a filter's passes all is written. */
-	layout->copied_bytes =
-		(uint32) (bytes + (blocks == 0 ? sizeof(GstoreLaunchResult)
-									   : result_bytes));
-	layout->result_bytes = (uint32) result_bytes;
-	launch->bytes = (uint32) (bytes + result_bytes);
-	return true;
-}
-
-void
-gstore_kernel_write(const GstoreKernelProgram *program,
-					const GstoreEngineInput *inputs, int ninputs,
-					const GstoreLaunchLayout *layout, void *memory)
-{
-	const GstoreLaunch *launch = &layout->launch;
-	uint8 *to = memory;
-	GstoreKernelPiece *pieces = (GstoreKernelPiece *) (to + launch->pieces);
-	GstoreKernelColumn *columns =
-		(GstoreKernelColumn *) (to + launch->columns);
-	uint64 at = launch->columns + (uint64) ninputs * launch->ncolumns *
-									  sizeof(GstoreKernelColumn);
-	uint64 tiles = 0;
-
-	memset(to, 0, layout->copied_bytes);
-	memcpy(to, launch, sizeof(*launch));
-	memcpy(to + sizeof(*launch), program->code, program->code_bytes);
-	for (int i = 0; i < ninputs; i++)
-	{
-		uint64 bytes = hidden_bytes(&inputs[i]);
-
-		pieces[i].rows = inputs[i].rows;
-		pieces[i].first_tile = tiles;
-		tiles += tiles_of(&inputs[i]);
-		if (bytes > 0)
-		{
-			pieces[i].hidden = (uint32) at;
-			pieces[i].hidden_bit = (uint32) (inputs[i].hidden_bit % 8);
-			memcpy(to + at, inputs[i].hidden + inputs[i].hidden_bit / 8,
-				   bytes);
-			at += GSTORE_ALIGN(bytes, 8);
-		}
-		write_columns(program, &inputs[i],
-					  columns + (uint64) i * launch->ncolumns);
-	}
-}
-
-/* ---- results ---- */
-
-static void
-state_of(const GstoreProgramAggregate *aggregate, const GstorePartial *partial,
-		 GstoreAggregateState *state)
-{
-	memset(state, 0, sizeof(*state));
-	state->count = (int64) partial->count;
-	if (aggregate->type == GSTORE_TYPE_FLOAT4 ||
-		aggregate->type == GSTORE_TYPE_FLOAT8)
-	{
-		memcpy(&state->value.real.sum, &partial->low, sizeof(double));
-		state->infinite = partial->infinite != 0;
-	}
-	else
-		state->value.integer =
-			(GstoreInt128) ((GstoreUint128) partial->high << 64 | partial->low);
-}
-
-GstoreEngineStatus
-gstore_kernel_absorb(const GstoreKernelProgram *program,
-					 const GstoreLaunchLayout *layout, const void *result,
-					 GstoreEngine *engine)
-{
-	const GstoreLaunchResult *head = result;
-	const GstorePartial *partials = (const GstorePartial *) (head + 1);
-	const GstoreProgramAggregate *aggregates =
-		GSTORE_PROGRAM_PART(program->program, GstoreProgramAggregate,
-							aggregates);
-	uint32 n = program->launch.naggregates;
-	GstoreEngineStatus status = GSTORE_ENGINE_OK;
-
-	if (head->error != 0)
-		return gstore_engine_refuse(engine, (int) head->error);
-	for (uint32 i = 0;
-		 i < Min(head->blocks, layout->launch.max_blocks) * n &&
-		 status == GSTORE_ENGINE_OK;
-		 i++)
-	{
-		GstoreAggregateState state;
-
-		state_of(&aggregates[i % n], &partials[i], &state);
-		status = gstore_engine_absorb(engine, (int) (i % n), &state);
-	}
-	return status;
-}
-
-void
-gstore_kernel_passes(const GstoreLaunchLayout *layout, const void *result,
-					 uint64 first_tile, uint64 from, uint64 count,
-					 uint8 *pass, uint8 *recheck)
-{
-	const uint8 *told = (const uint8 *) result + sizeof(GstoreLaunchResult) +
-						first_tile * GSTORE_WARP + from / GSTORE_LANE_ROWS;
-
-	(void) layout;
-	for (uint64 i = 0; i < (count + 7) / 8; i++)
-	{
-		uint8 low = told[2 * i];
-		uint8 high = 8 * i + 4 < count ? told[2 * i + 1] : 0;
-
-		pass[i] = (uint8) ((low & 0x0F) | (high & 0x0F) << 4);
-		recheck[i] = (uint8) (low >> 4 | (high & 0xF0));
-	}
 }

@@ -26,20 +26,25 @@ typedef struct GstoreKernelProgram
 typedef struct GstoreLaunchLayout
 {
 	GstoreLaunch launch;
-	uint32 copied_bytes; /* from the start: what the device must be given */
-	uint32 result_bytes; /* from launch.result: what it gives */
+	uint64 copied_bytes; /* from the start: what the device must be given */
+	uint64 result_bytes; /* from launch.result: what it gives; of groups the
+						  * first, the others can be fetched */
+	uint64 zero_at;		 /* what must be zero besides */
+	uint64 zero_bytes;
 } GstoreLaunchLayout;
 
 /* Bytes of memory that translating a program takes. */
 extern uint64 gstore_kernel_memory(const GstoreProgram *program);
 /*
- * Translate; memory stays in use.  False, and *why is a phrase ("groups", "a
- * value of the type text"): kernels cannot run it.
+ * Translate; memory stays in use.  False, and *why is a phrase ("a value that
+ * does not fit 64 bits"): kernels cannot run it.
  */
 extern bool gstore_kernel_translate(const GstoreProgram *program,
 									void *memory,
 									GstoreKernelProgram *translated,
 									const char **why);
+/* Which kernel runs it. */
+extern GstoreKernel gstore_kernel_of(const GstoreKernelProgram *program);
 /* Shared memory that a block needs. */
 extern uint32 gstore_kernel_shared(const GstoreKernelProgram *program);
 
@@ -48,12 +53,13 @@ extern bool gstore_kernel_takes(const GstoreKernelProgram *program,
 								const GstoreEngineInput *input);
 /*
  * One launch over inputs, each of at least a row, whose hidden bitmaps are in
- * memory of ours.  blocks is how many the device may run at once, 0: it filters.
- * False: it would be too large.
+ * memory of ours.  room is 0 of one that filters; of one that accumulates how many
+ * blocks the device may run at once, or, with keys, for how many groups there
+ * is to be room.  False: it would be too large.
  */
 extern bool gstore_kernel_layout(const GstoreKernelProgram *program,
 								 const GstoreEngineInput *inputs, int ninputs,
-								 uint32 blocks, GstoreLaunchLayout *layout);
+								 uint64 room, GstoreLaunchLayout *layout);
 /* Write its first copied_bytes. */
 extern void gstore_kernel_write(const GstoreKernelProgram *program,
 								const GstoreEngineInput *inputs, int ninputs,
@@ -64,6 +70,27 @@ extern GstoreEngineStatus gstore_kernel_absorb(const GstoreKernelProgram *progra
 											   const GstoreLaunchLayout *layout,
 											   const void *result,
 											   GstoreEngine *engine);
+
+/* The same by groups, once it is known that there was room for all. */
+typedef enum GstoreGroupOutcome
+{
+	GSTORE_GROUPS_TOLD,	 /* so many */
+	GSTORE_GROUPS_MORE,	 /* than there was room for */
+	GSTORE_GROUPS_LEFT,	 /* to the CPU: a key is a long text */
+	GSTORE_GROUPS_FAILED /* a row ended in an error: the state */
+} GstoreGroupOutcome;
+
+extern GstoreGroupOutcome gstore_kernel_groups(const GstoreLaunchLayout *layout,
+											   const void *result,
+											   uint64 *number);
+/* Bytes of a group's record; where the first is in the launch. */
+extern uint64 gstore_kernel_record_bytes(const GstoreKernelProgram *program);
+/* So many of them, as they were told. */
+extern GstoreEngineStatus
+gstore_kernel_absorb_groups(const GstoreKernelProgram *program,
+							const void *records, uint64 n,
+							GstoreEngine *engine);
+
 /*
  * A filter's result: bits of rows [from, from + count) of the input whose first
  * tile is given, from a multiple of GSTORE_LANE_ROWS * 2.

@@ -83,6 +83,10 @@ extern GstoreEngineStatus gstore_groups_add(GstoreGroups *groups,
 											const GstoreMachine *machine,
 											const uint16 *selection, int n,
 											uint8 *state);
+/* The states of the group of some keys, made if there is none. */
+extern GstoreEngineStatus gstore_groups_absorb(GstoreGroups *groups,
+											   const GstoreGroupKey *keys,
+											   GstoreAggregateState **states);
 /* Are there so many groups that threads had better share them? */
 extern bool gstore_groups_many(const GstoreGroups *groups);
 extern bool gstore_groups_empty(const GstoreGroups *groups);

@@ -160,6 +160,7 @@ run_program(AggregateState *state, const GstoreProgram *program, bool *refused)
 		gstore_scan_prune(state->scan, gstore_extremes_want, extremes);
 	if (!state->no_kernels)
 		kernels = gstore_kernels_begin(&input, gstore_scan_device(state->scan),
+									   get_hash_memory_limit(),
 									   &state->kernel_use);
 	*refused = false;
 	while (status == GSTORE_ENGINE_OK && !*refused && gstore_scan_next(&input))

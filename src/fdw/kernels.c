@@ -5,16 +5,30 @@
  * Windows that stay in place are collected, and become pieces of one launch:
  * when it has as many chunks as a request can pin, and at the end.  A launch is
  * waited for: who is cancelled leaves it to the keeper.
+ *
+ * Groups stay in the launch's memory until they were fetched.  A launch that finds
+ * more of them than it has room for comes to nothing, and is made once more with
+ * more room.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
+#include "exec/engine_gather.h"
 #include "exec/engine_kernel.h"
 #include "fdw/kernels.h"
 #include "guc.h"
 #include "request/launch.h"
+#include "request/view.h"
 
 /* Pieces of one launch: blocks that were left out make more of them. */
 #define MOST_PIECES 4096
+
+/* Groups that there is room for at first, and by how much more next time. */
+#define FIRST_GROUPS 32768
+#define MORE_GROUPS 8
+/* Bytes of groups fetched at a time. */
+#define FETCHED_BYTES (UINT64CONST(4) << 20)
 
 struct GstoreKernels
 {
@@ -27,6 +41,8 @@ struct GstoreKernels
 	int npieces;
 	int room;
 	uint64 bytes; /* of their columns */
+	uint64 groups_room;
+	uint64 most_groups; /* that the engine has room for */
 	GstoreLaunchOrder order;
 };
 
@@ -60,16 +76,21 @@ gstore_kernels_sieve(const GstoreProgram *program, int device,
 								 &kernels->program, &use->why_not))
 		return NULL;
 	kernels->use = use;
+	use->memory_rate = gstore_launch_memory_rate(device);
 	kernels->purpose = psprintf("computing on foreign table \"%s\"", relname);
 	kernels->order.device = device;
-	kernels->order.kernel = GSTORE_KERNEL_SCAN;
+	kernels->order.kernel = gstore_kernel_of(&kernels->program);
 	kernels->order.shared_bytes = gstore_kernel_shared(&kernels->program);
 	return kernels;
 }
 
 GstoreKernels *
-gstore_kernels_begin(GstoreScanInput *input, int device, GstoreKernelUse *use)
+gstore_kernels_begin(GstoreScanInput *input, int device, uint64 memory_limit,
+					 GstoreKernelUse *use)
 {
+	const GstoreProgram *program = input->program;
+	uint64 group_bytes = program->nkeys * sizeof(GstoreGroupKey) +
+						 program->naggregates * sizeof(GstoreAggregateState);
 	GstoreKernels *kernels;
 
 	gstore_scan_in_place(input, NULL, NULL);
@@ -77,15 +98,21 @@ gstore_kernels_begin(GstoreScanInput *input, int device, GstoreKernelUse *use)
 	if (kernels == NULL)
 		return NULL;
 	kernels->input = input;
+	kernels->most_groups =
+		memory_limit == 0 ? PG_UINT32_MAX
+						  : Max(1, memory_limit / Max(1, group_bytes));
+	kernels->groups_room = Min(FIRST_GROUPS, kernels->most_groups);
+	kernels->order.keeps_memory = program->nkeys > 0;
 	kernels->views = palloc0(Max(1, input->program->ncolumns) *
 							 sizeof(GstoreColumnView));
 	gstore_scan_in_place(input, takes_window, kernels);
 	return kernels;
 }
 
-/* Launch over the pieces; the result, or NULL: it was refused. */
+/* Launch over the pieces, with room as gstore_kernel_layout wants it; the result,
+ * or NULL: it was refused. */
 static const void *
-run_pieces(GstoreKernels *kernels, uint32 blocks, GstoreLaunchLayout *layout,
+run_pieces(GstoreKernels *kernels, uint64 room, GstoreLaunchLayout *layout,
 		   GstoreLaunchRun **run)
 {
 	GstoreLaunchOrder *order = &kernels->order;
@@ -95,7 +122,7 @@ run_pieces(GstoreKernels *kernels, uint32 blocks, GstoreLaunchLayout *layout,
 
 	INSTR_TIME_SET_CURRENT(start);
 	if (!gstore_kernel_layout(&kernels->program, kernels->pieces,
-							  kernels->npieces, blocks, layout))
+							  kernels->npieces, room, layout))
 	{
 		kernels->use->why_not = "there are too many rows";
 		return NULL;
@@ -105,6 +132,8 @@ run_pieces(GstoreKernels *kernels, uint32 blocks, GstoreLaunchLayout *layout,
 	order->total_bytes = layout->launch.bytes;
 	order->result_at = layout->launch.result;
 	order->result_bytes = layout->result_bytes;
+	order->zero_at = layout->zero_at;
+	order->zero_bytes = layout->zero_bytes;
 	*run = gstore_launch_prepare(order);
 	if (*run == NULL)
 	{
@@ -118,12 +147,115 @@ run_pieces(GstoreKernels *kernels, uint32 blocks, GstoreLaunchLayout *layout,
 	INSTR_TIME_ACCUM_DIFF(kernels->use->use.time, end, start);
 	if (result == NULL)
 		return NULL;
-	kernels->use->use.bytes += kernels->bytes;
 	kernels->use->launches++;
+	return result;
+}
+
+/* The pieces are done with. */
+static void
+forget_pieces(GstoreKernels *kernels)
+{
+	kernels->use->use.bytes += kernels->bytes;
 	kernels->bytes = 0;
 	kernels->npieces = 0;
-	order->nchunks = 0;
-	return result;
+	kernels->order.nchunks = 0;
+}
+
+/* ---- groups ---- */
+
+/* Groups [first, number), which are in the launch's memory. */
+static GstoreEngineStatus
+fetch_groups(GstoreKernels *kernels, const GstoreLaunchLayout *layout,
+			 GstoreLocation location, uint64 first, uint64 number,
+			 GstoreEngine *engine)
+{
+	uint64 record_bytes = gstore_kernel_record_bytes(&kernels->program);
+	uint64 step = Max(1, FETCHED_BYTES / record_bytes);
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+
+	for (; first < number && status == GSTORE_ENGINE_OK; first += step)
+	{
+		uint64 n = Min(step, number - first);
+		GstoreByteRange range = {layout->launch.records + first * record_bytes,
+								 n * record_bytes};
+		GstoreView *view = gstore_view_open(location, InvalidDsaPointer,
+											&range, 1, kernels->purpose);
+
+		gstore_view_wait(view);
+		CHECK_FOR_INTERRUPTS();
+		status = gstore_kernel_absorb_groups(&kernels->program,
+											 gstore_view_pointer(view, 0), n,
+											 engine);
+		gstore_view_close(view);
+	}
+	return status;
+}
+
+/* All groups of a launch. */
+static GstoreEngineStatus
+absorb_groups(GstoreKernels *kernels, const GstoreLaunchLayout *layout,
+			  GstoreLaunchRun *run, const void *result, uint64 number,
+			  GstoreEngine *engine)
+{
+	const uint8 *records = (const uint8 *) result + layout->launch.records -
+						   layout->launch.result;
+	uint64 told = (layout->result_bytes -
+				   (layout->launch.records - layout->launch.result)) /
+				  gstore_kernel_record_bytes(&kernels->program);
+	GstoreEngineStatus status;
+
+	told = Min(told, number);
+	status = gstore_kernel_absorb_groups(&kernels->program, records, told,
+										 engine);
+	if (status != GSTORE_ENGINE_OK || told == number)
+		return status;
+	return fetch_groups(kernels, layout, gstore_launch_keep(run), told, number,
+						engine);
+}
+
+static bool
+launch_groups(GstoreKernels *kernels, GstoreEngine *engine,
+			  GstoreEngineStatus *status)
+{
+	for (;;)
+	{
+		GstoreLaunchLayout layout;
+		GstoreLaunchRun *run;
+		const void *result = run_pieces(kernels, kernels->groups_room, &layout,
+										&run);
+		bool again = false;
+		bool left = false;
+		uint64 number;
+
+		if (result == NULL)
+			return false;
+		switch (gstore_kernel_groups(&layout, result, &number))
+		{
+			case GSTORE_GROUPS_TOLD:
+				*status = absorb_groups(kernels, &layout, run, result, number,
+										engine);
+				break;
+			case GSTORE_GROUPS_MORE:
+				again = kernels->groups_room < kernels->most_groups;
+				if (!again)
+					*status = GSTORE_ENGINE_LIMIT;
+				kernels->groups_room = Min(kernels->groups_room * MORE_GROUPS,
+										   kernels->most_groups);
+				break;
+			case GSTORE_GROUPS_LEFT:
+				kernels->use->why_not = "a text of more than 8 bytes to group by";
+				left = true;
+				break;
+			case GSTORE_GROUPS_FAILED:
+				*status = gstore_engine_refuse(engine, (int) number);
+				break;
+		}
+		gstore_launch_end(run);
+		if (again)
+			continue;
+		forget_pieces(kernels);
+		return !left;
+	}
 }
 
 /* Launch what was collected. */
@@ -136,12 +268,15 @@ launch(GstoreKernels *kernels, GstoreEngine *engine, GstoreEngineStatus *status)
 
 	if (kernels->npieces == 0)
 		return true;
+	if (kernels->order.keeps_memory)
+		return launch_groups(kernels, engine, status);
 	result = run_pieces(kernels, gstore_launch_blocks(kernels->order.device),
 						&layout, &run);
 	if (result == NULL)
 		return false;
 	*status = gstore_kernel_absorb(&kernels->program, &layout, result, engine);
 	gstore_launch_end(run);
+	forget_pieces(kernels);
 	return true;
 }
 
@@ -171,8 +306,84 @@ gstore_kernels_sift(GstoreKernels *kernels, const GstoreWindow *window,
 	kernels->pieces = NULL;
 	if (result == NULL)
 		return false;
+	forget_pieces(kernels);
 	gstore_kernel_passes(&layout, result, 0, 0, window->rows, pass, recheck);
 	gstore_launch_end(run);
+	return true;
+}
+
+/* ---- rows here and there ---- */
+
+/* Launch for rows, with room for texts; the result, or NULL: it was refused, or
+ * would be too large. */
+static const void *
+run_gather(GstoreKernels *kernels, const GstoreWindow *window, int ncolumns,
+		   const uint32 *rows, uint32 nrows, uint64 text_bytes,
+		   GstoreGatherLayout *layout, GstoreLaunchRun **run)
+{
+	const GstoreChunk *chunk = window->seen->chunk;
+	const char *why;
+	GstoreLaunchOrder order = {.device = kernels->order.device,
+							   .kernel = GSTORE_KERNEL_GATHER,
+							   .epoch = chunk->location.epoch,
+							   .nchunks = 1};
+
+	if (!gstore_gather_layout(window->columns, ncolumns, nrows, text_bytes,
+							  layout))
+		return NULL;
+	order.chunks[0] = chunk->self;
+	order.blocks = Min(gstore_launch_blocks(order.device),
+					   nrows / GSTORE_KERNEL_THREADS + 1);
+	order.told_bytes = layout->copied_bytes;
+	order.total_bytes = layout->gather.bytes;
+	order.result_at = layout->gather.result;
+	order.result_bytes = layout->result_bytes;
+	*run = gstore_launch_prepare(&order);
+	if (*run == NULL)
+		return NULL;
+	gstore_gather_write(window->columns, ncolumns, rows, layout,
+						gstore_launch_memory(*run));
+	return gstore_launch_run(*run, kernels->purpose, &why);
+}
+
+bool
+gstore_kernels_gather(GstoreKernels *kernels, const GstoreWindow *window,
+					  int ncolumns, const uint32 *rows, uint32 nrows,
+					  GstoreColumnView *views, uint64 *bytes)
+{
+	GstoreAllocator allocator = gstore_context_allocator();
+	uint64 text_bytes = 2 * nrows *
+						gstore_gather_text_bytes(window->columns, ncolumns,
+												 window->rows);
+	GstoreGatherOutcome outcome = GSTORE_GATHER_MORE;
+
+	if (!gstore_gather_takes(window->columns, ncolumns))
+		return false;
+	/* the second time it is known how large texts are */
+	for (int attempt = 0; attempt < 2 && outcome == GSTORE_GATHER_MORE;
+		 attempt++)
+	{
+		GstoreGatherLayout layout;
+		GstoreLaunchRun *run;
+		const void *result = run_gather(kernels, window, ncolumns, rows, nrows,
+										text_bytes, &layout, &run);
+		void *copy;
+
+		if (result == NULL)
+			return false;
+		copy = MemoryContextAllocExtended(CurrentMemoryContext,
+										  layout.result_bytes,
+										  MCXT_ALLOC_HUGE);
+		memcpy(copy, result, layout.result_bytes);
+		gstore_launch_end(run);
+		kernels->use->launches++;
+		*bytes = layout.result_bytes;
+		outcome = gstore_gather_read(window->columns, ncolumns, &layout, copy,
+									 &allocator, views, &text_bytes);
+	}
+	if (outcome != GSTORE_GATHERED)
+		return false;
+	kernels->use->gathered += nrows;
 	return true;
 }
 
@@ -246,7 +457,14 @@ gstore_kernels_explain(const GstoreKernelUse *use, ExplainState *es)
 	ExplainPropertyInteger("Kernel Launches", NULL, use->launches, es);
 	ExplainPropertyFloat("Kernel Time", "ms", seconds * 1000, 3, es);
 	ExplainPropertyInteger("Kernel Bytes", NULL, use->use.bytes, es);
-	if (seconds > 0)
-		ExplainPropertyFloat("Kernel Rate", "GB/s",
-							 use->use.bytes / seconds / 1e9, 3, es);
+	if (use->gathered > 0)
+		ExplainPropertyInteger("Rows Gathered", NULL, use->gathered, es);
+	if (seconds == 0)
+		return;
+	ExplainPropertyFloat("Kernel Rate", "GB/s",
+						 use->use.bytes / seconds / 1e9, 3, es);
+	if (use->memory_rate > 0)
+		ExplainPropertyFloat("Kernel Share of Peak", "%",
+							 100 * use->use.bytes / seconds / use->memory_rate,
+							 3, es);
 }

@@ -186,12 +186,25 @@ sift_rows(void *state, const GstoreWindow *window, uint8 *pass, uint8 *recheck)
 	return false;
 }
 
+/* The GstoreGatherRows: have a kernel fetch rows that passed. */
+static bool
+gather_rows(void *state, const GstoreWindow *window, int ncolumns,
+			const uint32 *rows, uint32 nrows, GstoreColumnView *views,
+			uint64 *bytes)
+{
+	GstorePushdown *pushdown = state;
+
+	return pushdown->kernels != NULL &&
+		   gstore_kernels_gather(pushdown->kernels, window, ncolumns, rows,
+								 nrows, views, bytes);
+}
+
 void
 gstore_pushdown_sift(GstorePushdown *pushdown, GstoreWindowScan *windows,
 					 int device, const bool *for_filter)
 {
 	pushdown->device = device;
-	gstore_windows_sift(windows, sift_rows, pushdown, for_filter);
+	gstore_windows_sift(windows, sift_rows, gather_rows, pushdown, for_filter);
 }
 
 static void

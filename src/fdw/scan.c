@@ -320,7 +320,7 @@ is_hidden(const GstoreWindow *window, uint64 row)
 	const uint8 *hidden = window->seen->hidden;
 	uint64 bit = window->first + row;
 
-	return hidden != NULL && (hidden[bit / 8] & (1 << (bit % 8))) != 0;
+	return hidden != NULL && window->gathered == NULL && (hidden[bit / 8] & (1 << (bit % 8))) != 0;
 }
 
 static inline bool
@@ -452,7 +452,9 @@ gstore_scan_iterate(ForeignScanState *node)
 	}
 
 	fill_slot(state, slot, row, false);
-	row += state->window->seen->chunk->first_row + state->window->first;
+	row = state->window->gathered != NULL ? state->window->gathered[row]
+										  : state->window->first + row;
+	row += state->window->seen->chunk->first_row;
 	if (state->row_address)
 		gstore_row_address_to_tid(row, &slot->tts_tid);
 	if (unlikely(state->locker != NULL))
@@ -583,7 +585,7 @@ gstore_scan_open(ForeignScanState *node, const GstoreProgram *program,
 		take_set(node);
 	else
 		gstore_windows_rewind(state->windows);
-	gstore_windows_sift(state->windows, NULL, NULL, NULL);
+	gstore_windows_sift(state->windows, NULL, NULL, NULL, NULL);
 	input->relname = state->target->relname;
 	input->scan = node;
 	input->program = program;

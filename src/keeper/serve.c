@@ -13,7 +13,8 @@
  *	 EXPORT		answered at once
  *	 OPEN		OPENING, and where nobody wants it any more -> CLOSING
  *	 CLOSE		(HOLDING) -> CLOSING
- *	 LAUNCH		(HOLDING) -> ALLOCATING -> (WAITING) -> COPYING -> FREEING
+ *	 LAUNCH		(HOLDING) -> ALLOCATING -> (WAITING) -> COPYING, and unless its
+ *				memory is kept -> FREEING
  *	 BARRIER	HOLDING
  *
  * ALLOCATING, FREEING, OPENING, CLOSING: a helper thread is at it.  STARVED: the
@@ -267,6 +268,7 @@ end_copy(Task *task)
 
 	/* The free may have to wait for everything else on the device. */
 	if ((request->kind == GSTORE_REQUEST_LAUNCH &&
+		 !(request->keeps_memory && task->error.kind == GSTORE_DEVICE_OK) &&
 		 !free_in_passing(&request->location)) ||
 		(task->error.kind != GSTORE_DEVICE_OK &&
 		 request->kind == GSTORE_REQUEST_UPLOAD))
@@ -332,6 +334,18 @@ segments_fit(const GstoreRequest *request)
 	return true;
 }
 
+/* What a kernel expects to be zero. */
+static bool
+clear_some(Task *task)
+{
+	const GstoreRequest *request = task->request;
+
+	return request->zero_bytes == 0 ||
+		   device_ops->fill(task->stream,
+							request->location.address + request->zero_at, 0,
+							request->zero_bytes, &task->error);
+}
+
 /* What a kernel is told, the kernel, and what it tells. */
 static bool
 launch(Task *task)
@@ -340,13 +354,16 @@ launch(Task *task)
 	bool good;
 
 	GSTORE_FAULT_POINT("keeper-launch");
-	if (!segments_fit(request))
+	if (!segments_fit(request) ||
+		request->zero_at > request->location.length ||
+		request->zero_bytes > request->location.length - request->zero_at)
 	{
 		set_error(&task->error, GSTORE_DEVICE_INVALID, "keeper",
 				  "a segment lies outside its allocation or window");
 		return false;
 	}
 	good = copy_segment(task, false, 0, 0, request->bytes) &&
+		   clear_some(task) &&
 		   device_ops->launch(task->stream, request->kernel,
 							  request->location.address, request->blocks,
 							  request->shared_bytes, &task->error);

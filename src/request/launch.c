@@ -35,6 +35,12 @@ gstore_launch_is_possible(int device, const char **why)
 	return false;
 }
 
+uint64
+gstore_launch_memory_rate(int device)
+{
+	return gstore_devices()->slots[device].info.memory_rate;
+}
+
 uint32
 gstore_launch_blocks(int device)
 {
@@ -74,6 +80,9 @@ gstore_launch_prepare(const GstoreLaunchOrder *order)
 	request->epoch = order->epoch;
 	request->bytes = order->told_bytes;
 	request->wanted = order->total_bytes;
+	request->zero_at = order->zero_at;
+	request->zero_bytes = order->zero_bytes;
+	request->keeps_memory = order->keeps_memory;
 	request->nsegments = 1;
 	request->segments[0].device_offset = order->result_at;
 	request->segments[0].staging_offset = result_at;
@@ -115,6 +124,14 @@ gstore_launch_run(GstoreLaunchRun *run, const char *purpose, const char **why)
 	}
 	gstore_request_end(run);
 	return NULL;
+}
+
+GstoreLocation
+gstore_launch_keep(GstoreLaunchRun *run)
+{
+	gstore_staging_give(run->staging_offset, run->staging_length);
+	run->staging_length = 0;
+	return run->location;
 }
 
 void

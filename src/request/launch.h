@@ -28,6 +28,9 @@ typedef struct GstoreLaunchOrder
 	uint64 total_bytes;	 /* of device memory */
 	uint64 result_at;	 /* in it: */
 	uint64 result_bytes; /* what it tells */
+	uint64 zero_at;		 /* what must be zero before */
+	uint64 zero_bytes;
+	bool keeps_memory; /* more can be fetched afterwards */
 	int nchunks;
 	dsa_pointer chunks[GSTORE_LAUNCH_CHUNKS]; /* the caller has them pinned */
 } GstoreLaunchOrder;
@@ -37,6 +40,8 @@ typedef struct GstoreRequest GstoreLaunchRun;
 /* Can the device run kernels?  Else *why not; NULL: it is shared memory, where
  * nobody expects it. */
 extern bool gstore_launch_is_possible(int device, const char **why);
+/* Bytes a second that its memory gives at best; 0: not known. */
+extern uint64 gstore_launch_memory_rate(int device);
 /* Blocks that could be of use at most. */
 extern uint32 gstore_launch_blocks(int device);
 
@@ -50,6 +55,9 @@ extern void *gstore_launch_memory(const GstoreLaunchRun *run);
  */
 extern const void *gstore_launch_run(GstoreLaunchRun *run, const char *purpose,
 									 const char **why);
+/* Of one that keeps its memory: where that is, until end.  What was told is gone:
+ * who fetches more needs the staging area for it. */
+extern GstoreLocation gstore_launch_keep(GstoreLaunchRun *run);
 extern void gstore_launch_end(GstoreLaunchRun *run);
 
 #endif

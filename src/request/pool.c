@@ -165,7 +165,8 @@ enqueue(GstoreRequest *request)
 static void
 let_go(GstoreRequest *request)
 {
-	bool made = request->kind == GSTORE_REQUEST_UPLOAD &&
+	bool made = (request->kind == GSTORE_REQUEST_UPLOAD ||
+				 request->kind == GSTORE_REQUEST_LAUNCH) &&
 				request->location.kind == GSTORE_LOCATION_DEVICE;
 	bool opened = request->kind == GSTORE_REQUEST_OPEN &&
 				  request->location.kind == GSTORE_LOCATION_OPENED;
@@ -259,6 +260,8 @@ gstore_request_begin(GstoreRequestKind kind, int device)
 	request->is_pinned = false;
 	request->nmore = 0;
 	request->bytes = 0;
+	request->zero_bytes = 0;
+	request->keeps_memory = false;
 	request->nsegments = 0;
 	request->error.kind = GSTORE_DEVICE_OK;
 	request->wanted = 0;

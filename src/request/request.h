@@ -13,8 +13,9 @@
  * an upload the device allocation it made, on an open the memory it opened.  If the backend goes away meanwhile
  * (cancel, error, exit) its hold marks the request abandoned and forgets it;
  * the keeper finishes it, frees what it owns, and returns the slot.  A backend
- * that goes away after its upload was done turns the slot into a RELEASE request,
- * after an open into a CLOSE: nothing needs to be allocated to let go.
+ * that goes away after its upload was done, or a launch that keeps its memory,
+ * turns the slot into a RELEASE request, after an open into a CLOSE: nothing needs
+ * to be allocated to let go.
  *
  * What the keeper was doing when it died is not touched until the next keeper
  * starts, for only then is it certain that no copy still writes into staging.
@@ -56,7 +57,8 @@ typedef enum GstoreRequestKind
 	GSTORE_REQUEST_CLOSE,	/* the end of that */
 	GSTORE_REQUEST_LAUNCH,	/* copy `bytes` of staging to `wanted` bytes of new
 							 * device memory, run a kernel on it, copy
-							 * segments of it to staging, and free it */
+							 * segments of it to staging, and free it, or
+							 * where it is kept; result: location */
 	GSTORE_REQUEST_BARRIER	/* nothing: answers when all before it, and the
 								 * pending frees, are done (tests, DROP) */
 } GstoreRequestKind;
@@ -100,10 +102,13 @@ typedef struct GstoreRequest
 	bool is_pinned;
 	int nmore; /* chunks a kernel reads besides; as pinned is */
 	dsa_pointer more[GSTORE_REQUEST_MORE_PINS];
-	GstoreKernel kernel;	/* launch: which, */
-	uint32 blocks;			/* of how many blocks, */
-	uint32 shared_bytes;	/* with so much shared memory each, */
-	uint32 epoch;			/* over what the device held in this epoch */
+	GstoreKernel kernel; /* launch: which, */
+	uint32 blocks;		 /* of how many blocks, */
+	uint32 shared_bytes; /* with so much shared memory each, */
+	uint32 epoch;		 /* over what the device held in this epoch, */
+	uint64 zero_at;		 /* some of its memory zero before, */
+	uint64 zero_bytes;
+	bool keeps_memory;		/* which stays until the request ends */
 	uint64 bytes;			/* upload: image bytes */
 	GstoreIpcHandle handle; /* open: of what; export: result */
 	int nsegments;

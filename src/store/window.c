@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include "port/pg_bitutils.h"
 #include "utils/memutils.h"
 
 #include "request/view.h"
@@ -15,14 +16,21 @@
 /* Bytes of row-wise data a window of a device chunk aims at. */
 #define WINDOW_BYTES (UINT64CONST(16) << 20)
 
+/* One row in so many of the blocks that have any is few; and how many, of how many
+ * bytes, are gathered at a time. */
+#define FEW_SHARE 8
+#define GATHERED_ROWS 32768
+#define GATHERED_BYTES (UINT64CONST(4) << 20)
+
 /* A window being fetched or read. */
 typedef struct Slot
 {
 	bool filled;
 	GstoreWindow window;
-	GstoreView *view; /* NULL: no bytes are needed */
-	int *nranges;	  /* [ncolumns] */
-	bool only_output; /* the others were for sifting alone, which is done */
+	GstoreView *view;		/* NULL: no bytes are needed */
+	int *nranges;			/* [ncolumns] */
+	bool only_output;		/* the others were for sifting alone, which is done */
+	MemoryContext gathered; /* of its rows, where they are; NULL: not yet */
 } Slot;
 
 /* Which rows of a chunk are wanted: as many chunks may have windows at a time,
@@ -34,6 +42,7 @@ typedef struct Sifted
 	uint8 *pass; /* NULL: free */
 	uint8 *recheck;
 	bool any_recheck;
+	bool few; /* rows are to be gathered */
 } Sifted;
 
 struct GstoreWindowScan
@@ -62,9 +71,11 @@ struct GstoreWindowScan
 	GstorePlaceTest place_test; /* NULL: all bytes are brought */
 	void *place_state;
 	GstoreSiftRows sift; /* NULL: none */
+	GstoreGatherRows gather;
 	void *sift_state;
 	const bool *only_sifted;
-	bool sifted; /* the chunk at hand was, or cannot be */
+	bool sifted;  /* the chunk at hand was, or cannot be */
+	bool counted; /* all its blocks are in the stats */
 	Sifted sieves[SIEVES];
 	Sifted *sieve; /* of the chunk at hand; NULL: all its rows are wanted */
 	GstoreWindowStats stats;
@@ -113,10 +124,12 @@ gstore_windows_in_place(GstoreWindowScan *scan, GstorePlaceTest test,
 }
 
 void
-gstore_windows_sift(GstoreWindowScan *scan, GstoreSiftRows sift, void *state,
+gstore_windows_sift(GstoreWindowScan *scan, GstoreSiftRows sift,
+					GstoreGatherRows gather, void *state,
 					const bool *only_sifted)
 {
 	scan->sift = sift;
+	scan->gather = gather;
 	scan->sift_state = state;
 	scan->only_sifted = only_sifted;
 }
@@ -357,6 +370,25 @@ free_sieve(Sifted *sieve)
 	memset(sieve, 0, sizeof(*sieve));
 }
 
+/* Are few rows wanted of the blocks that have any? */
+static bool
+has_few(const Sifted *sieve, uint64 rows)
+{
+	uint64 wanted = 0;
+	uint64 of = 0;
+
+	for (uint64 first = 0; first < rows; first += GSTORE_BLOCK_ROWS)
+	{
+		uint64 n = Min(GSTORE_BLOCK_ROWS, rows - first);
+		uint64 found = pg_popcount((const char *) sieve->pass + first / 8,
+								   (int) ((n + 7) / 8));
+
+		wanted += found;
+		of += found > 0 ? n : 0;
+	}
+	return wanted * FEW_SHARE <= of;
+}
+
 /* Sift the chunk at hand, if it lies on a device and that can be done.  Its
  * bitmaps take the place of those of the chunk three before it. */
 static void
@@ -401,6 +433,7 @@ sift_chunk(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
 	}
 	for (uint64 i = 0; i < bytes && !sieve->any_recheck; i++)
 		sieve->any_recheck = sieve->recheck[i] != 0;
+	sieve->few = scan->gather != NULL && has_few(sieve, seen->chunk->rows);
 	scan->sieve = sieve;
 }
 
@@ -424,13 +457,24 @@ is_block_wanted(GstoreWindowScan *scan, const GstoreSeenChunk *seen,
 {
 	uint64 rows = Min(GSTORE_BLOCK_ROWS, seen->chunk->rows - first);
 
-	scan->stats.blocks++;
+	scan->stats.blocks += !scan->counted;
 	if (!passes_bounds(scan, seen, first, rows))
 	{
-		scan->stats.pruned++;
+		scan->stats.pruned += !scan->counted;
 		return false;
 	}
 	return has_sifted_rows(scan, seen, first, rows);
+}
+
+/* Rows that are gathered need no runs: the run goes to the chunk's end. */
+static void
+take_the_rest(GstoreWindowScan *scan, const GstoreSeenChunk *seen)
+{
+	for (; scan->run_next < seen->chunk->rows;
+		 scan->run_next += GSTORE_BLOCK_ROWS)
+		(void) is_block_wanted(scan, seen, scan->run_next);
+	scan->run_end = seen->chunk->rows;
+	scan->counted = true;
 }
 
 /*
@@ -457,6 +501,8 @@ find_run(GstoreWindowScan *scan)
 		scan->run_end += GSTORE_BLOCK_ROWS;
 	/* The block that ended the run need not be looked at again. */
 	scan->run_next = scan->run_end + GSTORE_BLOCK_ROWS;
+	if (scan->sieve != NULL && scan->sieve->few)
+		take_the_rest(scan, seen);
 	scan->run_end = Min(scan->run_end, rows);
 	return true;
 }
@@ -467,8 +513,114 @@ start_chunk(GstoreWindowScan *scan, uint32 number)
 	close_image(scan);
 	scan->next_chunk = number;
 	scan->next_row = scan->run_end = scan->run_next = 0;
-	scan->sifted = false;
+	scan->sifted = scan->counted = false;
 	scan->sieve = NULL;
+}
+
+/* ---- rows here and there ---- */
+
+static inline bool
+has_bit(const uint8 *bitmap, uint64 bit)
+{
+	return (bitmap[bit / 8] & (1 << (bit % 8))) != 0;
+}
+
+/* The first row from one on that is set; the end if there is none. */
+static uint64
+next_set(const uint8 *bitmap, uint64 row, uint64 end)
+{
+	while (row < end && !has_bit(bitmap, row))
+		row += row % 64 == 0 && *(const uint64 *) (bitmap + row / 8) == 0 ? 64 : 1;
+	return Min(row, end);
+}
+
+/*
+ * The next wanted rows of a run, as a slot's window: their numbers, and bitmaps
+ * of which all, or those to be looked at once more, are set.  The columns come
+ * when the window is read.
+ */
+static void
+take_rows(GstoreWindowScan *scan, Slot *slot)
+{
+	const Sifted *sieve = scan->sieve;
+	const GstoreChunk *chunk = slot->window.seen->chunk;
+	GstoreWindow *window = &slot->window;
+	uint64 most = GATHERED_BYTES / (chunk->image_bytes / chunk->rows + 1);
+	uint64 row = next_set(sieve->pass, scan->next_row, scan->run_end);
+	uint32 *rows;
+	uint8 *bits;
+	uint32 n = 0;
+
+	if (slot->gathered == NULL)
+		slot->gathered = AllocSetContextCreate(scan->context,
+											   "gstore gathered rows",
+											   ALLOCSET_DEFAULT_SIZES);
+	most = Min(Max(most, 64), GATHERED_ROWS);
+	rows = MemoryContextAlloc(slot->gathered, most * sizeof(uint32));
+	bits = MemoryContextAllocZero(slot->gathered, 2 * GATHERED_ROWS / 8);
+	for (; row < scan->run_end && n < most;
+		 row = next_set(sieve->pass, row + 1, scan->run_end))
+	{
+		if (has_bit(sieve->recheck, row))
+			bits[(GATHERED_ROWS + n) / 8] |= 1 << (n % 8);
+		bits[n / 8] |= 1 << (n % 8);
+		rows[n++] = (uint32) row;
+	}
+	scan->next_row = row;
+	window->gathered = rows;
+	window->first = 0;
+	window->rows = n;
+	window->in_place = false;
+	window->pass = bits;
+	window->recheck = bits + GATHERED_ROWS / 8;
+	memset(window->bytes, 0, scan->ncolumns * sizeof(uint64));
+	slot->view = NULL;
+	slot->filled = true;
+}
+
+/* Fetch the rows of a slot, whose chunk is at hand; false: that cannot be done. */
+static bool
+gather_rows(GstoreWindowScan *scan, Slot *slot)
+{
+	GstoreWindow *window = &slot->window;
+	MemoryContext old = MemoryContextSwitchTo(slot->gathered);
+	GstoreColumnView *views = palloc0(scan->ncolumns *
+									  sizeof(GstoreColumnView));
+	Slot whole = *slot;
+	uint64 bytes = 0;
+	bool gathered;
+
+	whole.window.rows = window->seen->chunk->rows;
+	gathered = lies_within(scan, &whole, find_ranges(scan, &whole));
+	if (gathered)
+	{
+		bind_columns(scan, &whole, true);
+		gathered = scan->gather(scan->sift_state, &whole.window,
+								scan->ncolumns, window->gathered,
+								(uint32) window->rows, views, &bytes);
+	}
+	memset(window->bytes, 0, scan->ncolumns * sizeof(uint64));
+	if (gathered)
+		memcpy(window->columns, views,
+			   scan->ncolumns * sizeof(GstoreColumnView));
+	scan->stats.bytes += bytes;
+	MemoryContextSwitchTo(old);
+	return gathered;
+}
+
+/* Rows that cannot be gathered come in blocks, from those of a slot on. */
+static void
+fetch_blocks(GstoreWindowScan *scan, const Slot *slot)
+{
+	uint64 row = slot->window.gathered[0];
+
+	scan->next_row = scan->run_end = row / GSTORE_BLOCK_ROWS *
+									 GSTORE_BLOCK_ROWS;
+	scan->run_next = scan->next_row;
+	scan->sieve->few = false;
+	/* those before have been read */
+	for (uint64 i = scan->next_row; i < row; i++)
+		scan->sieve->pass[i / 8] &= ~(1 << (i % 8));
 }
 
 /* Can all of the run stay where it is?  Its chunk's image is checked not to
@@ -520,6 +672,12 @@ fill_slot(GstoreWindowScan *scan, Slot *slot)
 	window->first = scan->next_row;
 	slot->only_output = scan->sieve != NULL && !scan->sieve->any_recheck;
 	window->pass = window->recheck = NULL;
+	window->gathered = NULL;
+	if (scan->sieve != NULL && scan->sieve->few)
+	{
+		take_rows(scan, slot);
+		return true;
+	}
 	if (scan->sieve != NULL)
 	{
 		window->pass = scan->sieve->pass + window->first / 8;
@@ -548,6 +706,8 @@ empty_slot(Slot *slot)
 		gstore_view_close(slot->view);
 	slot->view = NULL;
 	slot->filled = false;
+	if (slot->gathered != NULL)
+		MemoryContextReset(slot->gathered);
 }
 
 GstoreWindow *
@@ -567,9 +727,15 @@ gstore_windows_next(GstoreWindowScan *scan)
 		MemoryContextSwitchTo(old);
 		return NULL;
 	}
+	if (current->window.gathered != NULL && !gather_rows(scan, current))
+	{
+		fetch_blocks(scan, current);
+		empty_slot(current);
+		fill_slot(scan, current);
+	}
 	if (current->view != NULL)
 		gstore_view_wait(current->view);
-	if (!current->window.in_place)
+	if (!current->window.in_place && current->window.gathered == NULL)
 		bind_columns(scan, current, false);
 	if (find_run(scan))
 		fill_slot(scan, other);

@@ -4,7 +4,8 @@
  *
  * A window is a run of rows of one chunk with some columns bound to memory.  In
  * the arena it spans the chunk; on a device as many rows as a part of the
- * staging area holds, and the next window is on its way while one is read.
+ * staging area holds, and the next window is on its way while one is read.  Of a
+ * device's chunk of which few rows are wanted, it is only these.
  */
 #ifndef GSTORE_WINDOW_H
 #define GSTORE_WINDOW_H
@@ -17,8 +18,10 @@ typedef struct GstoreWindow
 {
 	const GstoreSeenChunk *seen;
 	const GstoreCodec *codec; /* of the chunk */
-	uint64 first;			  /* rows [first, first + rows) of the chunk */
+	uint64 first;			  /* rows [first, first + rows) of the chunk, */
 	uint64 rows;
+	const uint32 *gathered;	   /* or, unless it is NULL, these, of which none is
+							 * hidden */
 	GstoreColumnView *columns; /* one per requested column, in order */
 	uint64 *bytes;			   /* of the image that each takes */
 	bool in_place;			   /* columns are addresses on the chunk's device */
@@ -58,6 +61,15 @@ typedef bool (*GstorePlaceTest)(void *state, const GstoreWindow *window);
 typedef bool (*GstoreSiftRows)(void *state, const GstoreWindow *window,
 							   uint8 *pass, uint8 *recheck);
 
+/*
+ * Fetch some rows of it alone, whose numbers ascend: views of its columns in the
+ * current memory context, and how many bytes came.  False: that cannot be done.
+ */
+typedef bool (*GstoreGatherRows)(void *state, const GstoreWindow *window,
+								 int ncolumns, const uint32 *rows,
+								 uint32 nrows, GstoreColumnView *views,
+								 uint64 *bytes);
+
 typedef struct GstoreWindowScan GstoreWindowScan;
 
 /* Is the column of today what the chunk with this stamp was written with?
@@ -84,9 +96,11 @@ extern void gstore_windows_prune(GstoreWindowScan *scan, GstoreBlockTest test,
 extern void gstore_windows_in_place(GstoreWindowScan *scan,
 									GstorePlaceTest test, void *state);
 /* The same: blocks without a row that is wanted are left out; and columns that
- * only say which rows are wanted, but for those to be looked at once more. */
+ * only say which rows are wanted, but for those to be looked at once more.  Where
+ * few rows are, these are gathered. */
 extern void gstore_windows_sift(GstoreWindowScan *scan, GstoreSiftRows sift,
-								void *state, const bool *only_sifted);
+								GstoreGatherRows gather, void *state,
+								const bool *only_sifted);
 /* The next window, NULL at the end.  The last one's memory is gone. */
 extern GstoreWindow *gstore_windows_next(GstoreWindowScan *scan);
 extern void gstore_windows_rewind(GstoreWindowScan *scan);

@@ -235,6 +235,12 @@ cuDeviceGetAttribute(int *value, CUdevice_attribute attribute,
 		case CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT:
 			*value = 2;
 			break;
+		case CU_DEVICE_ATTRIBUTE_MEMORY_CLOCK_RATE:
+			*value = 5001000;
+			break;
+		case CU_DEVICE_ATTRIBUTE_GLOBAL_MEMORY_BUS_WIDTH:
+			*value = 256;
+			break;
 		case CU_DEVICE_ATTRIBUTE_UNIFIED_ADDRESSING:
 			*value = 1;
 			break;

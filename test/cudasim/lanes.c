@@ -9,7 +9,9 @@
  * would hang or misbehave on a GPU: here it ends the kernel, as leaving an
  * allocation does.
  *
- * A vote is two barriers: everybody has voted, everybody has counted.
+ * A vote is two barriers: everybody has voted, everybody has counted.  Before
+ * some of the atomic operations, too, it is another lane's turn: what a lane does
+ * between two of them others may see half done, as on a GPU.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -37,7 +39,7 @@ typedef struct Lane
 {
 	LaneState state;
 	bool started;
-	bool vote;
+	uint32_t vote; /* what it gave the others */
 	ucontext_t beginning;
 	void *place[5]; /* where it goes on, once started */
 } Lane;
@@ -60,7 +62,8 @@ typedef struct Machine
 	char *shared_map; /* all of it */
 	size_t shared_map_bytes;
 	uint32_t block;
-	uint32_t lane; /* the one that runs */
+	uint32_t lane;	  /* the one that runs */
+	uint32_t atomics; /* operations so far */
 	void *scheduler[5];
 	CUresult failure;
 	Place places[PLACES];
@@ -314,18 +317,135 @@ gstore_sync_warp(void)
 	yield(AT_WARP);
 }
 
+/* What each lane of the warp gave is there between the two barriers. */
+static uint32_t
+exchange(uint32_t vote)
+{
+	machine->lanes[machine->lane].vote = vote;
+	yield(AT_WARP);
+	return machine->lane / GSTORE_WARP * GSTORE_WARP;
+}
+
+uint32
+gstore_warp_ballot(bool vote)
+{
+	uint32_t first = exchange(vote);
+	uint32 ballot = 0;
+
+	for (uint32_t i = 0; i < GSTORE_WARP; i++)
+		ballot |= (uint32) machine->lanes[first + i].vote << i;
+	yield(AT_WARP);
+	return ballot;
+}
+
 bool
 gstore_warp_any(bool vote)
 {
-	uint32_t first = machine->lane / GSTORE_WARP * GSTORE_WARP;
-	bool any = false;
+	return gstore_warp_ballot(vote) != 0;
+}
 
-	machine->lanes[machine->lane].vote = vote;
+uint32
+gstore_warp_take(uint32 value, uint32 lane)
+{
+	uint32_t first = exchange(value);
+	uint32 taken = machine->lanes[first + lane % GSTORE_WARP].vote;
+
 	yield(AT_WARP);
-	for (uint32_t i = first; i < first + GSTORE_WARP; i++)
-		any |= machine->lanes[i].vote;
-	yield(AT_WARP);
-	return any;
+	return taken;
+}
+
+/* ---- memory that lanes share ---- */
+
+/* One atomic operation in so many lets others go first. */
+#define YIELD_EVERY 5
+
+static uint64 *
+take_turns(uint64 *word)
+{
+	if (machine->atomics++ % YIELD_EVERY == 0)
+		yield(READY);
+	return word;
+}
+
+void
+gstore_fence(void)
+{
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void
+gstore_pause(void)
+{
+	yield(READY);
+}
+
+uint64
+gstore_read_word(const uint64 *word)
+{
+	return __atomic_load_n(word, __ATOMIC_SEQ_CST);
+}
+
+uint64
+gstore_atomic_add(uint64 *word, uint64 value)
+{
+	return __atomic_fetch_add(take_turns(word), value, __ATOMIC_SEQ_CST);
+}
+
+uint64
+gstore_atomic_exchange(uint64 *word, uint64 value)
+{
+	return __atomic_exchange_n(take_turns(word), value, __ATOMIC_SEQ_CST);
+}
+
+uint64
+gstore_atomic_replace(uint64 *word, uint64 old, uint64 value)
+{
+	(void) __atomic_compare_exchange_n(take_turns(word), &old, value, false,
+									   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+	return old;
+}
+
+/* The blocks of a launch run on one thread, and no two launches work on one
+ * word. */
+#define ATOMICALLY(type, expression) \
+	do \
+	{ \
+		type before; \
+		type after; \
+\
+		memcpy(&before, take_turns(word), sizeof(before)); \
+		after = (expression); \
+		memcpy(word, &after, sizeof(after)); \
+	} while (0)
+
+void
+gstore_atomic_add_real(uint64 *word, double value)
+{
+	ATOMICALLY(double, before + value);
+}
+
+void
+gstore_atomic_least(uint64 *word, int64 value)
+{
+	ATOMICALLY(int64, Min(before, value));
+}
+
+void
+gstore_atomic_greatest(uint64 *word, int64 value)
+{
+	ATOMICALLY(int64, Max(before, value));
+}
+
+void
+gstore_atomic_and(uint64 *word, uint64 value)
+{
+	(void) __atomic_fetch_and(take_turns(word), value, __ATOMIC_SEQ_CST);
+}
+
+void
+gstore_atomic_or(uint64 *word, uint64 value)
+{
+	(void) __atomic_fetch_or(take_turns(word), value, __ATOMIC_SEQ_CST);
 }
 
 uint8 *
@@ -367,6 +487,25 @@ gstore_global(uint64 address, uint64 bytes)
 		end_kernel(CUDA_ERROR_ILLEGAL_ADDRESS);
 	}
 	return place->mapping + (address - place->address);
+}
+
+uint64
+gstore_address(const void *pointer)
+{
+	const char *at = pointer;
+
+	for (uint32_t i = 0; i < PLACES; i++)
+	{
+		const Place *place = &machine->places[i];
+
+		if (place->bytes > 0 && at >= place->mapping &&
+			at <= place->mapping + place->bytes)
+			return place->address + (uint64) (at - place->mapping);
+	}
+	fprintf(stderr, "cudasim: %s refused: %p is nowhere on the device\n",
+			machine->launch->name, pointer);
+	end_kernel(CUDA_ERROR_ILLEGAL_ADDRESS);
+	return 0;
 }
 
 /*

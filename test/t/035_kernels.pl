@@ -1,5 +1,5 @@
-# Aggregates over, and conditions on, what lies on a GPU, by kernels: beside a heap
-# twin, with rows deleted, changed and not yet committed, in both formats; then with kernels
+# Aggregates over, groups of, and conditions on, what lies on a GPU, by kernels:
+# beside a heap twin, with rows deleted, changed and not yet committed, in both formats; then with kernels
 # that are refused, sessions that go away, and a device that is lost.
 #
 # GSTORE_STATEMENTS  random queries
@@ -41,7 +41,7 @@ max_parallel_workers_per_gather = 0
 statement_timeout = 600s
 });
 my $columns = q{id int, i2 int2, i4 int, i8 bigint, f4 real, f8 float8,
-	n numeric(12,2), d date, ts timestamp, b bool};
+	n numeric(12,2), d date, ts timestamp, b bool, c char(1), s varchar(8), t text};
 
 # Floats are multiples of a quarter, so that sums do not depend on the order.
 sub rows
@@ -53,7 +53,8 @@ sub rows
 	((i % 400) / 4.0)::real, CASE WHEN i % 13 <> 0 THEN (i * 31 % 4000) / 4.0 END,
 	CASE WHEN i % 5 <> 0 THEN (i::bigint * 7919 % 1000000) / 100.0 END,
 	DATE '1992-01-01' + i % 2500, CASE WHEN i % 17 <> 0 THEN TIMESTAMP '1999-12-31' + i * INTERVAL '13 minutes' END,
-	CASE WHEN i % 3 <> 0 THEN i % 2 = 0 END
+	CASE WHEN i % 3 <> 0 THEN i % 2 = 0 END, substr('NRFO ', i % 5 + 1, 1),
+	CASE WHEN i % 31 <> 0 THEN 'k' || (i % 37 + 1) END, CASE WHEN i % 23 <> 0 THEN 'some text ' || i % 501 END
 	FROM generate_series($from, $to) i};
 }
 
@@ -105,11 +106,23 @@ if ($on_gpu)
 
 	like($plan, qr/Kernel Launches: [1-9]/, 'kernels compute it');
 	like($plan, qr/Kernel Bytes: [1-9]\d+/, 'and say what they read');
+	like($plan, qr/Kernel Share of Peak: \d+\.\d+ %/, 'of what could be read at best')
+	  unless $ENV{GSTORE_REAL_DRIVER};
 	$plan = plan_of($text, 'SET gstore_fdw.enable_kernels = off;');
 	unlike($plan, qr/Kernel Launches/, 'unless they are switched off');
 	like($plan, qr/Without Kernels: gstore_fdw.enable_kernels is off/, 'and EXPLAIN says so');
-	like(plan_of('SELECT b, sum(i4) FROM arrow GROUP BY b'), qr/Without Kernels: groups/,
-		'groups are left to the CPU');
+	foreach my $keys ('c, s', 'id', 'd', 'f8, b, c')
+	{
+		$plan = plan_of("SELECT $keys, sum(i4), stddev(f8) FROM arrow GROUP BY $keys");
+		like($plan, qr/Kernel Launches: [1-9]/, "kernels group by $keys");
+	}
+	like(plan_of('SELECT t, count(*) FROM arrow GROUP BY t'),
+		qr/Left to PostgreSQL: false.*Without Kernels: a text of more than 8 bytes to group by/s,
+		'long texts are left to the CPU');
+	like(plan_of('SELECT count(DISTINCT i4) FROM arrow'), qr/Without Kernels: DISTINCT in an aggregate/,
+		'as are values that count once');
+	like(plan_of(q{SELECT id, sum(i4) FROM arrow GROUP BY id}, q{SET work_mem = '64kB'; SET hash_mem_multiplier = 1;}),
+		qr/Left to PostgreSQL: true/, 'and more groups than there is memory for, to PostgreSQL');
 	like(plan_of('SELECT max(n) FROM strom'), qr/Left to PostgreSQL: false/,
 		'numerics that are varlena are brought');
 	unlike(plan_of('SELECT max(n) FROM strom'), qr/Kernel Launches/, 'to the CPU');
@@ -120,6 +133,16 @@ else
 	unlike(plan_of($text), qr/Kernel/, 'no word of kernels where there is no GPU');
 }
 agree($q6, 'the same without kernels', 'SET gstore_fdw.enable_kernels = off;');
+agree(q{SELECT c, s, sum(i2), sum(n), sum(n * (1 - i2)), avg(i4), avg(f8), count(*) FROM TABLE
+	WHERE d <= DATE '1998-09-02' GROUP BY c, s ORDER BY c, s}, 'a query like TPC-H 1');
+agree(q{SELECT count(*), sum(n), sum(m), sum(l), sum(v) FROM (SELECT id, count(*) AS n, min(i8) AS m, max(length(t)) AS l,
+	sum(i8) AS v FROM TABLE GROUP BY id) g}, 'more groups than there is room for at first');
+agree(q{SELECT id / 2, count(i4), bool_and(b) FROM TABLE GROUP BY 1 ORDER BY 1 LIMIT 100}, 'many groups in an order');
+agree(q{SELECT t, count(*) FROM TABLE GROUP BY t ORDER BY t COLLATE "C"}, 'long texts');
+agree(q{SELECT DISTINCT c, b FROM TABLE ORDER BY 1, 2}, 'groups alone');
+agree(q{SELECT i2, sum(i4 / (i2 - 7)) FROM TABLE GROUP BY i2}, 'a division by zero');
+agree(q{SELECT i2, sum(i4 / (i2 - 7)) FROM TABLE WHERE i2 <> 7 GROUP BY i2 ORDER BY i2}, 'none in rows that pass');
+agree(q{SELECT c, sum(i4 / (i2 - 7)) FILTER (WHERE i2 <> 7 AND b) FROM TABLE GROUP BY c ORDER BY c}, 'but an argument has it');
 
 # ---- queries ----
 
@@ -128,6 +151,9 @@ my %values = (
 	i4 => sub { int(rand(10010)) }, i8 => sub { int(rand(1e9)) - 500000000 },
 	f8 => sub { int(rand(4000)) / 4 }, f4 => sub { int(rand(400)) / 4 },
 	n => sub { sprintf('%.2f', rand(10000)) },
+	c => sub { "'" . pick(qw(N R F O X), '') . "'" },
+	s => sub { "'k" . int(rand(40)) . "'" },
+	t => sub { "'some text " . int(rand(510)) . "'" },
 	d => sub { 'DATE \'1992-01-01\' + ' . int(rand(2500)) },
 	ts => sub { 'TIMESTAMP \'1999-12-31\' + INTERVAL \'' . int(rand(800000)) . ' minutes\'' });
 
@@ -139,8 +165,13 @@ sub condition
 	my $value = $values{$column};
 
 	return pick(
-		sub { "$column " . pick(qw(< <= > >= = <>)) . ' ' . $value->() },
-		sub { "$column BETWEEN " . $value->() . ' AND ' . $value->() },
+		sub { "$column " . pick(qw(< <= > >= = <>)) . ' ' . $value->() . ($column =~ /^[cst]$/ ? ' COLLATE "C"' : '') },
+		sub { "$column BETWEEN " . $value->() . ' AND ' . $value->() . ($column =~ /^[cst]$/ ? ' COLLATE "C"' : '') },
+		sub { pick('t', 's') . pick(' LIKE ', ' NOT LIKE ') . "'" . pick('%1%', 'some text 4__', '_3', 'k%', '', '%xt 50%1') . "'" },
+		sub { 'starts_with(t, ' . $values{t}->() . ')' },
+		sub { pick("length(t) < 12", "octet_length(s) = 2", "substring(t, 11, 1) = '3'", "coalesce(s, 'k1') = 'k1'") },
+		sub { "$column IN (" . join(', ', map { $value->() } 1 .. pick(2, 5, 70)) . ')' },
+		sub { pick("date_part('year', ts) = 2000", "date_trunc('month', ts) = '2000-03-01'") },
 		sub { pick('i4', 'n', 'f8', 'b', 'ts') . pick(' IS NULL', ' IS NOT NULL') },
 		sub { pick('b', 'NOT b', 'b IS TRUE', 'b IS NOT FALSE') },
 		sub { "($column < " . $value->() . ' OR ' . pick('b', 'i4 > 5000') . ')' },
@@ -158,6 +189,7 @@ sub aggregate
 		sub { 'count(' . pick('i4', 'n', 'f8', 'b') . ')' },
 		sub { pick('sum', 'avg') . '(' . pick('i2', 'i4', 'i8', 'n', 'n * i2', 'i4 * 3 - i2', 'n + 1') . ')' },
 		sub { pick('sum', 'min', 'max') . '(' . pick('f8', 'f4', 'f8 + f4') . ')' },
+		sub { 'round(' . pick('variance', 'var_pop', 'stddev') . '(' . pick('f8', 'f4', 'i4', 'n') . ')::numeric, 6)' },
 		sub { pick('min', 'max') . '(' . pick('id', 'i2', 'i4', 'i8', 'n', 'd', 'ts', 'd + 3') . ')' },
 		sub { pick('bool_and', 'bool_or') . '(' . pick('b', 'i4 > 10') . ')' },
 		sub { pick('bit_and', 'bit_or') . '(' . pick('i4', 'i8') . ')' },
@@ -170,7 +202,12 @@ sub aggregate
 sub query
 {
 	my @where = map { condition() } 1 .. pick(0, 1, 1, 2, 3);
+	my @keys = map { pick(qw(i2 c c s b b d), 'i4 % 20', 'id % 1500', 'f4', 'n', 'coalesce(b, i2 < 100)') } 1 .. pick(0, 0, 1, 2, 3);
 
+	return 'SELECT ' . join(', ', @keys, map { aggregate() } 1 .. pick(1, 1, 2, 4)) . ' FROM TABLE'
+	  . (@where ? ' WHERE ' . join(' AND ', @where) : '')
+	  . ' GROUP BY ' . join(', ', @keys) . ' ORDER BY ' . join(', ', map { "($_)::text COLLATE \"C\"" } @keys)
+	  if @keys;
 	return 'SELECT ' . join(', ', map { aggregate() } 1 .. pick(1, 1, 2, 4)) . ' FROM TABLE'
 	  . (@where ? ' WHERE ' . join(' AND ', @where) : '');
 }
@@ -181,7 +218,7 @@ sub rows_query
 {
 	my @where = map { condition() } 1 .. pick(1, 1, 2);
 
-	return q{SELECT count(*), md5(string_agg(concat_ws(':', id, i4, n, f8, ts), ',' ORDER BY id)) FROM TABLE WHERE }
+	return q{SELECT count(*), md5(string_agg(concat_ws(':', id, i4, n, f8, ts, b, c, s, t), ',' ORDER BY id)) FROM TABLE WHERE }
 	  . join(' AND ', @where);
 }
 
@@ -198,6 +235,14 @@ if ($on_gpu)
 	my $plan = plan_of('SELECT id FROM arrow WHERE i4 = 4711');
 
 	like($plan, qr/Kernel Launches: [1-9]/, 'kernels sift');
+	foreach my $table (qw(arrow strom))
+	{
+		$plan = plan_of("SELECT * FROM $table WHERE t LIKE 'some%7_'");
+		like($plan, qr/Kernel Launches: [1-9]/, "$table: they know texts");
+		like($plan, qr/Rows Gathered: [1-9]/, 'and fetch only rows that pass, where these are few');
+		unlike(plan_of("SELECT * FROM $table WHERE id % 3 = 0"), qr/Rows Gathered/, 'but not many');
+		unlike(plan_of("SELECT * FROM $table WHERE id BETWEEN 1000 AND 17000"), qr/Rows Gathered/, 'nor what is together');
+	}
 	unlike(plan_of('SELECT id FROM arrow WHERE i4 = 4711', 'SET gstore_fdw.enable_kernels = off;'),
 		qr/Kernel Launches/, 'unless they are switched off');
 	like(plan_of('SELECT id FROM arrow WHERE extract(year FROM d) = 1994'),
@@ -254,6 +299,13 @@ if ($on_gpu)
 	}
 	my $found = sql($node, 'SELECT count(*), sum(length(id::text)) FROM twin WHERE i4 < 5000 AND id > 100');
 
+	my $few = 'SELECT count(*), md5(string_agg(concat_ws($$:$$, id, t, n, ts), $$,$$ ORDER BY id)) FROM arrow WHERE id % 97 = 5';
+
+	foreach my $fault ('cuLaunchKernel@2=1', 'cuLaunchKernel@3=1', 'alloc_oom=2')
+	{
+		inject($fault);
+		is(sql($node, $few), sql($node, $few =~ s/arrow/twin/r), "$fault: blocks are fetched");
+	}
 	foreach my $fault ('cuLaunchKernel@1=1', 'alloc_oom=1')
 	{
 		inject($fault);
