@@ -266,6 +266,25 @@ gstore_aggregate_supports(const Aggref *aggref, Index varno)
 			gstore_program_supports_value(aggref->aggfilter, varno));
 }
 
+/* Values of extract have the number of digits that its field has. */
+static bool
+is_extract(Expr *key)
+{
+	if (!IsA(key, FuncExpr))
+		return false;
+	switch (((FuncExpr *) key)->funcid)
+	{
+		case F_EXTRACT_TEXT_DATE:
+		case F_EXTRACT_TEXT_TIME:
+		case F_EXTRACT_TEXT_TIMESTAMP:
+		case F_EXTRACT_TEXT_TIMESTAMPTZ:
+		case F_EXTRACT_TEXT_INTERVAL:
+			return true;
+		default:
+			return false;
+	}
+}
+
 bool
 gstore_key_supports(Expr *key, Oid equality, Index varno)
 {
@@ -285,7 +304,8 @@ gstore_key_supports(Expr *key, Oid equality, Index varno)
 	/* 1.0 and 1.00 are equal, and so are texts of unequal length with blanks at
 	 * their end: unless the column's modifier gives all one form. */
 	if (base == NUMERICOID || base == BPCHAROID)
-		return IsA(key, Var) && ((Var *) key)->vartypmod >= (int32) VARHDRSZ;
+		return is_extract(key) ||
+			   (IsA(key, Var) && ((Var *) key)->vartypmod >= (int32) VARHDRSZ);
 	return true;
 }
 

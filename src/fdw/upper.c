@@ -197,6 +197,29 @@ make_fallback(PlannerInfo *root, RelOptInfo *upper, Path *scan,
 									groups);
 }
 
+/*
+ * Will groups by these keys not fit?  PostgreSQL can spill them.  Of an expression
+ * the estimate is that of its columns' values, and date_trunc has far fewer: so
+ * only keys that are columns count, and should others be many after all, the
+ * engine notices before it has read much.
+ */
+static bool
+are_too_many(PlannerInfo *root, const Wanted *wanted, double rows)
+{
+	List *columns = NIL;
+	double groups = 1;
+	ListCell *cell;
+
+	foreach(cell, wanted->keys->exprs)
+		if (IsA(lfirst(cell), Var))
+			columns = lappend(columns, lfirst(cell));
+	if (columns != NIL)
+		groups = estimate_num_groups(root, columns, rows, NULL, NULL);
+	return groups * (list_length(wanted->keys->exprs) * sizeof(GstoreGroupKey) +
+					 list_length(wanted->aggrefs) * sizeof(GstoreAggregateState)) >
+		   get_hash_memory_limit();
+}
+
 /* Groups of the table whose keys and aggregates are wanted, as a path of an
  * upper relation with the given target. */
 static void
@@ -217,10 +240,7 @@ add_group_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
 	if (group_clause != NIL)
 		groups = estimate_num_groups(root, wanted->keys->exprs, scan->rows,
 									 NULL, NULL);
-	/* More groups than fit: PostgreSQL can spill them. */
-	if (groups * (list_length(wanted->keys->exprs) * sizeof(GstoreGroupKey) +
-				  list_length(wanted->aggrefs) * sizeof(GstoreAggregateState)) >
-		get_hash_memory_limit())
+	if (are_too_many(root, wanted, scan->rows))
 		return;
 	fallback = make_fallback(root, upper, scan, target, group_clause,
 							 wanted->aggsplit, sorts, groups);
