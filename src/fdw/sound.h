@@ -12,6 +12,7 @@
 #define GSTORE_SOUND_H
 
 #include "codec/codec.h"
+#include "compat.h"
 
 /* How values of one type are checked. */
 typedef struct GstoreSound GstoreSound;
