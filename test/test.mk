@@ -77,7 +77,9 @@ unit: unit-programs
 -include $(shell find build/unit -name '*.d' 2>/dev/null)
 
 # The codecs' fuzz target; what it finds goes to test/fuzz/corpus once it is
-# mended (test_codec_corpus replays that).  make fuzz SECONDS=600
+# mended, and make fuzz-keep puts the fewest inputs that reach as far as all of
+# them into test/fuzz/reached (test_codec_corpus replays both).
+# make fuzz SECONDS=600
 SECONDS ?= 60
 FUZZ_WORK = build/fuzz-corpus
 
@@ -91,7 +93,13 @@ build/fuzz_codec: test/fuzz/fuzz_codec.c test/unit/rows.c \
 fuzz: build/fuzz_codec
 	@mkdir -p $(FUZZ_WORK)
 	$< -max_total_time=$(SECONDS) -max_len=16384 -artifact_prefix=build/ \
-		$(FUZZ_WORK) test/fuzz/corpus
+		$(FUZZ_WORK) test/fuzz/corpus test/fuzz/reached
+
+fuzz-keep: build/fuzz_codec
+	@rm -rf $(FUZZ_WORK).new && mkdir -p $(FUZZ_WORK).new $(FUZZ_WORK)
+	$< -merge=1 -max_len=3000 $(FUZZ_WORK).new test/fuzz/corpus \
+		test/fuzz/reached $(FUZZ_WORK)
+	rm -rf test/fuzz/reached && mv $(FUZZ_WORK).new test/fuzz/reached
 
 # ---- tests with a server ----
 
@@ -197,7 +205,7 @@ fresh:
 help:
 	@sed -n '3,12s/^#//p' Makefile
 
-.PHONY: cudasim programs fuzz unit unit-programs deps pgtree check check-server check-versions check-postgres \
+.PHONY: cudasim programs fuzz fuzz-keep unit unit-programs deps pgtree check check-server check-versions check-postgres \
 	check-regress \
 	check-isolation check-tap layers format check-format quickstart \
 	quickstart-stop bench dist check-asan coverage fresh help

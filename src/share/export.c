@@ -45,8 +45,8 @@ typedef struct Export
 	const GstoreTarget *target;
 	GstoreTable *table; /* NULL: never had a row */
 	bool in_place;		/* the caller may have the table's own memory */
-	GstoreSeenSet *set;
-	List *holds; /* of leases taken: an error lets go of them */
+	GstoreSeenSet *set; /* NULL: not taken */
+	List *holds;		/* of leases taken: an error lets go of them */
 } Export;
 
 /* ---- which image ---- */
@@ -88,7 +88,15 @@ begin_export(Export *export, Oid relid)
 	gstore_pending_flush(relid);
 	export->table = gstore_table_find(relid);
 	export->holds = NIL;
-	take_set(export);
+	export->set = NULL;
+}
+
+static void
+drop_set(Export *export)
+{
+	if (export->set != NULL)
+		gstore_seen_set_release(export->set);
+	export->set = NULL;
 }
 
 /* All went well: leases stay. */
@@ -99,7 +107,7 @@ end_export(Export *export)
 
 	foreach(cell, export->holds)
 		gstore_hold_forget(lfirst(cell));
-	gstore_seen_set_release(export->set);
+	drop_set(export);
 	table_close(export->relation, AccessShareLock);
 }
 
@@ -144,41 +152,13 @@ is_whole(const Export *export, const GstoreSeenChunk *seen)
 		   gstore_handle_is_possible(seen->chunk->location);
 }
 
-/* A hash of a bitmap of rows, which is long: word by word. */
+/* What an image depends on besides its rows. */
 static uint64
-hash_rows(const uint8 *bitmap, uint64 rows, uint64 hash)
+form_of(const Export *export)
 {
-	uint64 bytes = (rows + 7) / 8;
-
-	for (uint64 at = 0; at < bytes; at += sizeof(uint64))
-	{
-		uint64 word = 0;
-
-		memcpy(&word, bitmap + at, Min(bytes - at, sizeof(word)));
-		hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
-		hash ^= hash >> 32;
-	}
-	return hash;
-}
-
-/* What rows of which chunks: two equal ones mean equal copies. */
-static uint64
-content_of(const Export *export, uint32 first, uint32 count)
-{
-	uint64 content = hash_bytes_extended((const unsigned char *) export->target->schema,
-										 gstore_schema_bytes(export->target->schema->nfields),
-										 export->target->codec->format);
-
-	for (uint32 i = first; i < first + count; i++)
-	{
-		const GstoreSeenChunk *seen = &export->set->chunks[i];
-
-		content = hash_bytes_extended((const unsigned char *) &seen->chunk->id,
-									  sizeof(uint64), content);
-		if (seen->hidden != NULL)
-			content = hash_rows(seen->hidden, seen->chunk->rows, content);
-	}
-	return content;
+	return hash_bytes_extended((const unsigned char *) export->target->schema,
+							   gstore_schema_bytes(export->target->schema->nfields),
+							   export->target->codec->format);
 }
 
 static void
@@ -242,11 +222,12 @@ export_in_place(Export *export, const GstoreChunk *chunk, GstoreLease *lease)
 	lease_first(export, lease);
 }
 
-/* Lease a copy of some chunks; false: there is no row. */
+/* Lease a copy of some chunks, which content tells from others; false: there is
+ * no row. */
 static bool
-export_copy(Export *export, uint32 first, uint32 count, GstoreLease *lease)
+export_copy(Export *export, uint32 first, uint32 count, uint64 content,
+			GstoreLease *lease)
 {
-	uint64 content = content_of(export, first, count);
 	GstoreChunk *chunk;
 	GstoreHold *hold;
 
@@ -263,7 +244,7 @@ export_copy(Export *export, uint32 first, uint32 count, GstoreLease *lease)
 }
 
 static bool
-export_chunk(Export *export, uint32 number, GstoreLease *lease)
+export_chunk(Export *export, uint32 number, uint64 content, GstoreLease *lease)
 {
 	const GstoreSeenChunk *seen = &export->set->chunks[number];
 
@@ -273,7 +254,7 @@ export_chunk(Export *export, uint32 number, GstoreLease *lease)
 		export_in_place(export, seen->chunk, lease);
 		return true;
 	}
-	return export_copy(export, number, 1, lease);
+	return export_copy(export, number, 1, content, lease);
 }
 
 /*
@@ -284,26 +265,30 @@ export_chunk(Export *export, uint32 number, GstoreLease *lease)
 static bool
 export_table(Export *export, GstoreLease *lease)
 {
+	uint64 content;
 	int64 won;
 
 	memset(lease, 0, sizeof(*lease));
-	if (export->set->nchunks == 0)
+	if (export->table == NULL)
 		return false;
+	content = gstore_seen_signature(export->table, GetActiveSnapshot(),
+									export->relation, form_of(export));
+	if (lease_again(export, InvalidDsaPointer, content, lease))
+		return true;
+	take_set(export);
 	if (export->in_place && !RecoveryInProgress() &&
-		(export->set->nchunks > 1 || export->set->chunks[0].hidden != NULL))
+		(export->set->nchunks > 1 ||
+		 (export->set->nchunks == 1 && export->set->chunks[0].hidden != NULL)))
 	{
-		if (lease_again(export, InvalidDsaPointer,
-						content_of(export, 0, export->set->nchunks), lease))
-			return true;
-		gstore_seen_set_release(export->set);
+		drop_set(export);
 		(void) gstore_merge_table(export->table, UINT64_MAX, true, &won);
 		take_set(export);
 	}
 	if (export->set->nchunks == 0)
 		return false;
 	if (export->set->nchunks == 1)
-		return export_chunk(export, 0, lease);
-	return export_copy(export, 0, export->set->nchunks, lease);
+		return export_chunk(export, 0, content, lease);
+	return export_copy(export, 0, export->set->nchunks, content, lease);
 }
 
 /* ---- SQL functions ---- */
@@ -407,14 +392,18 @@ gstore_export_chunks(PG_FUNCTION_ARGS)
 
 	InitMaterializedSRF(fcinfo, 0);
 	begin_export(&export, PG_GETARG_OID(0));
+	take_set(&export);
 	for (uint32 i = 0; i < export.set->nchunks; i++)
 	{
+		uint64 content = gstore_seen_chunk_signature(&export.set->chunks[i],
+													 GetActiveSnapshot(),
+													 form_of(&export));
 		GstoreLease lease;
 		Datum values[EXPORT_COLUMNS];
 		bool nulls[EXPORT_COLUMNS];
 
 		CHECK_FOR_INTERRUPTS();
-		if (!export_chunk(&export, i, &lease))
+		if (!export_chunk(&export, i, content, &lease))
 			continue;
 		fill_export(&export, &lease, values, nulls);
 		tuplestore_putvalues(result->setResult, result->setDesc, values,

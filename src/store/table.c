@@ -9,6 +9,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "port/pg_bitutils.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -218,13 +219,13 @@ report_lost(Oid relid)
 			 errhint("TRUNCATE the table and load it again.")));
 }
 
-GstoreSeenSet *
-gstore_seen_set_take(GstoreTable *table, Snapshot snapshot, Relation relation)
+/* A set with every chunk of the table pinned, and none looked at. */
+static GstoreSeenSet *
+pin_set(GstoreTable *table)
 {
 	MemoryContext context;
 	GstoreSeenSet *set;
 	GstoreHold *hold;
-	GstoreSight sight;
 
 	/* Not the query's: at an abort its memory goes before its pins. */
 	hold = gstore_hold_prepare("gstore_fdw chunk pins", release_set);
@@ -234,10 +235,19 @@ gstore_seen_set_take(GstoreTable *table, Snapshot snapshot, Relation relation)
 	set->context = context;
 	set->hold = hold;
 	gstore_hold_take(hold, set);
+	if (table != NULL)
+		pin_all(table, set);
+	return set;
+}
+
+GstoreSeenSet *
+gstore_seen_set_take(GstoreTable *table, Snapshot snapshot, Relation relation)
+{
+	GstoreSeenSet *set = pin_set(table);
+	GstoreSight sight;
+
 	if (table == NULL)
 		return set;
-
-	pin_all(table, set);
 	gstore_sight_init(&sight, snapshot, relation);
 	for (uint32 i = 0; i < set->npinned; i++)
 	{
@@ -265,6 +275,83 @@ void
 gstore_seen_set_release(GstoreSeenSet *set)
 {
 	gstore_hold_release(set->hold);
+}
+
+/* ---- what is seen, in a number ---- */
+
+static uint64
+add_number(uint64 hash, uint64 number)
+{
+	return hash_bytes_extended((const unsigned char *) &number,
+							   sizeof(number), hash);
+}
+
+/* Add what a snapshot sees of a pinned chunk: which of its ranges, but for which
+ * deletions.  Nothing if it sees none. */
+static uint64
+add_chunk(uint64 hash, const GstoreSeenChunk *seen, const GstoreSight *sight)
+{
+	const GstoreChunk *chunk = seen->chunk;
+	uint64 result = add_number(hash, chunk->id);
+	bool any = false;
+
+	if (gstore_stamp_seen(&seen->xmax, sight))
+		return hash;
+	result = add_number(result, (uint64) chunk->nranges << 32 | chunk->rows);
+	for (uint32 i = 0; i < chunk->nranges; i++)
+	{
+		bool is_seen = gstore_stamp_seen(&chunk->ranges[i].stamp, sight);
+
+		any |= is_seen;
+		if (!is_seen)
+			result = add_number(result, i);
+	}
+	for (dsa_pointer at = seen->deletions; DsaPointerIsValid(at);)
+	{
+		const GstoreDeletion *deletion = dsa_get_address(gstore_dsa(), at);
+
+		if (gstore_stamp_seen(&deletion->stamp, sight))
+		{
+			result = add_number(result,
+								U64FromFullTransactionId(deletion->stamp.xid));
+			result = add_number(result, (uint64) deletion->stamp.cid << 32 |
+											deletion->rows);
+			result = add_number(result, at);
+		}
+		at = deletion->next;
+	}
+	return any ? result : hash;
+}
+
+uint64
+gstore_seen_chunk_signature(const GstoreSeenChunk *seen, Snapshot snapshot,
+							uint64 seed)
+{
+	GstoreSight sight;
+
+	gstore_sight_init(&sight, snapshot, NULL);
+	return add_chunk(seed, seen, &sight);
+}
+
+uint64
+gstore_seen_signature(GstoreTable *table, Snapshot snapshot, Relation relation,
+					  uint64 seed)
+{
+	GstoreSeenSet *set = pin_set(table);
+	GstoreSight sight;
+	uint64 hash = seed;
+
+	gstore_sight_init(&sight, snapshot, relation);
+	for (uint32 i = 0; i < set->npinned; i++)
+	{
+		uint64 before = hash;
+
+		hash = add_chunk(hash, &set->chunks[i], &sight);
+		if (hash != before && gstore_chunk_is_lost(set->chunks[i].chunk))
+			report_lost(table->key.table);
+	}
+	gstore_seen_set_release(set);
+	return hash;
 }
 
 /* ---- taking away, in transaction callbacks ---- */

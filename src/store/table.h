@@ -43,6 +43,17 @@ extern GstoreSeenSet *gstore_seen_set_take(GstoreTable *table,
 										   Relation relation);
 extern void gstore_seen_set_release(GstoreSeenSet *set);
 
+/*
+ * What rows a snapshot sees, of the table or of one chunk, in a number that costs
+ * nothing for each row: where it is the same again, they are the same.  seed is
+ * whatever else they depend on.  Like gstore_seen_set_take() the first reports
+ * conflicts, and raises for lost chunks.
+ */
+extern uint64 gstore_seen_signature(GstoreTable *table, Snapshot snapshot,
+									Relation relation, uint64 seed);
+extern uint64 gstore_seen_chunk_signature(const GstoreSeenChunk *seen,
+										  Snapshot snapshot, uint64 seed);
+
 /* A bitmap of rows, none set, that goes with the context: not to be pfreed. */
 extern uint8 *gstore_empty_bitmap(MemoryContext context, uint64 rows);
 

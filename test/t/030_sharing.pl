@@ -133,6 +133,22 @@ foreach my $table (qw(pgstrom arrow))
 	is(mapped($theirs), seen($other, $table), "$table: without those of others");
 	isnt(mapped($mine), mapped($theirs), 'which differ');
 
+	# as many rows, but others: each time what is seen then
+	$session->query_safe('SAVEPOINT s');
+	foreach my $k (300 .. 303)
+	{
+		$session->query_safe("DELETE FROM $table WHERE k = " . ($k % 2 ? $k : $k + 1000));
+		$session->query_safe("INSERT INTO $table SELECT * FROM $table WHERE k = $k") if $k > 301;
+		my ($image) = exported($session, $call);
+		is(mapped($image), seen($session, $table), "$table: another row than before");
+		my ($again) = exported($session, $call);
+		is($again->{handle}, $image->{handle}, 'and the same image for the same rows');
+		$session->query_safe('ROLLBACK TO s') if $k % 4 < 3;
+	}
+	$session->query_safe('ROLLBACK TO s');
+	my ($back) = exported($session, $call);
+	is(mapped($back), seen($session, $table), "$table: as before");
+
 	# an older snapshot
 	$other->query_safe("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM $table");
 	my $old = seen($other, $table);

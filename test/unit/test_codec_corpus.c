@@ -1,7 +1,7 @@
 /*
  * test_codec_corpus.c
- *	  The fuzz target on every input that test/fuzz/corpus has: what a fuzzer
- *	  found once is never lost.  Run from the top of the tree.
+ *	  The fuzz target on every input that test/fuzz has: what a fuzzer found
+ *	  once, and how far it came, is never lost.  Run from the top of the tree.
  */
 #include <dirent.h>
 #include <stdio.h>
@@ -10,16 +10,17 @@
 #include "../fuzz/fuzz_codec.c"
 
 #define CORPUS "test/fuzz/corpus"
+#define REACHED "test/fuzz/reached"
 
 static bool
-replay(const char *name)
+replay(const char *folder, const char *name)
 {
 	char path[512];
 	FILE *file;
 	uint8 *bytes;
 	size_t size;
 
-	snprintf(path, sizeof(path), "%s/%s", CORPUS, name);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
 	file = fopen(path, "rb");
 	if (file == NULL)
 		return false;
@@ -51,9 +52,18 @@ main(void)
 		if (entry->d_name[0] != '.')
 		{
 			count++;
-			tap_ok(replay(entry->d_name), "%s", entry->d_name);
+			tap_ok(replay(CORPUS, entry->d_name), "%s", entry->d_name);
 		}
 	closedir(corpus);
 	tap_ok(count >= 5, "%d inputs", count);
+
+	corpus = opendir(REACHED);
+	count = 0;
+	while (corpus != NULL && (entry = readdir(corpus)) != NULL)
+		if (entry->d_name[0] != '.')
+			count += replay(REACHED, entry->d_name);
+	if (corpus != NULL)
+		closedir(corpus);
+	tap_ok(count >= 100, "%d inputs that reach far", count);
 	return tap_done();
 }
