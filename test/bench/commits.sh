@@ -11,7 +11,8 @@
 #
 # Beside them one more session asks, five times a second and the same of both
 # sides, what is in the tables; every answer is checked.  Prints commits per
-# second, and how many chunks they left: at once, and after at most a minute.
+# second, the median of what each run on gstore comes to beside the one on the heap
+# before it, and how many chunks they left: at once, and after at most a minute.
 set -eu
 . "$(dirname "$0")/../lib.sh"
 
@@ -148,14 +149,15 @@ median()
 
 echo "device $DEVICE, $COMMITS commits of one row, protocol $PROTOCOL, medians of $REPEAT"
 for sessions in $SESSIONS; do
-	heap= gstore=
+	heap= gstore= ratios=
 	for ((i = 0; i < REPEAT; i++)); do
 		run heap "$sessions"
 		heap="$heap${heap:+ }$tps"
 		run gstore "$sessions"
 		gstore="$gstore${gstore:+ }$tps"
+		ratios="$ratios${ratios:+ }$(awk "BEGIN { printf \"%.3f\", $tps / ${heap##* } }")"
 	done
 	h=$(echo "$heap" | median)
 	g=$(echo "$gstore" | median)
-	echo "$sessions sessions: heap $h/s ($heap), gstore $g/s ($gstore), gstore/heap $(awk "BEGIN { printf \"%.2f\", $g / $h }"); chunks $chunks, $later"
+	echo "$sessions sessions: heap $h/s ($heap), gstore $g/s ($gstore), gstore/heap $(echo "$ratios" | median); chunks $chunks, $later"
 done

@@ -29,7 +29,7 @@ my @backends = (
 	[ "UPDATE stays SET note = 'y' WHERE id % 3 = 0", qw(deleter-before-publish writer-after-publish) ],
 	[ q{SELECT count(*) FROM stays WHERE note <> ''}, qw(view-open) ],
 	[ q{SELECT gstore_compact('stays')}, qw(merge-built merge-before-swap merge-after-swap) ]);
-push @backends, [ "SELECT gstore_export_ipchandle('stays')", 'export-describe' ],
+push @backends, [ "SELECT count(*) FROM gstore_export('stays')", 'export-describe' ],
 	[ q{SELECT lo_import_gpu(0, gstore_export_ipchandle('stays'), 0, 100)}, 'lo-import' ];
 my @keepers;
 if (device() eq 'cuda')

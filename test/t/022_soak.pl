@@ -25,18 +25,6 @@ srand($seed);
 # no session works longer than the day
 $PostgreSQL::Test::Utils::timeout_default = 240 + $seconds;
 
-# GPU memory of another program, a part for each who acts.
-my $region;
-if (device() eq 'cuda')
-{
-	$ENV{GSTORE_CUDA_LIBRARY} = $ENV{GSTORE_CUDASIM};
-	$region = { in => '', out => '' };
-	$region->{run} = IPC::Run::start([ 'python3', "$ENV{GSTORE_CLIENTS}/gpu_region.py", ($actors + 1) << 20 ],
-		'<', \$region->{in}, '>', \$region->{out}, IPC::Run::timeout(600 + $seconds));
-	$region->{run}->pump until $region->{out} =~ /^(\w+)\n/;
-	$region->{handle} = $1;
-}
-
 # Chunks of 1 MB and more are on the device, others in the arena; of those who
 # act, chunks of 64 kB and more.
 my $node = new_node('soak', q{
@@ -48,6 +36,19 @@ log_statement = none
 log_min_messages = warning
 log_min_error_statement = panic
 });
+
+# GPU memory of another program, a part for each who acts.  After the server,
+# which would keep the program's input open.
+my $region;
+if (device() eq 'cuda')
+{
+	$ENV{GSTORE_CUDA_LIBRARY} = $ENV{GSTORE_CUDASIM};
+	$region = { in => '', out => '' };
+	$region->{run} = IPC::Run::start([ 'python3', "$ENV{GSTORE_CLIENTS}/gpu_region.py", ($actors + 1) << 20 ],
+		'<', \$region->{in}, '>', \$region->{out}, IPC::Run::timeout(3600 + $seconds));
+	$region->{run}->pump until $region->{out} =~ /^(\w+)\n/;
+	$region->{handle} = $1;
+}
 
 # Small enough to stay in the arena, whatever becomes of the keeper.
 sql($node, 'CREATE FOREIGN TABLE old (id int, note text) SERVER gstore_fdw');
@@ -384,7 +385,7 @@ is(sql($node, 'SELECT count(*) FROM gstore_exports() WHERE retired'), '1', 'an i
 ok(wait_for('memory', sub { return at_rest($node) eq '0'; }),
 	'what is used is what chunks and leases take');
 $leasing->quit;
-$region->{run}->finish if defined $region;
+$region->{run}->kill_kill if defined $region;
 sql($node, q{DO $$ DECLARE r record; BEGIN
 	FOR r IN SELECT ftrelid::regclass AS name FROM pg_foreign_table LOOP
 		EXECUTE format('DROP FOREIGN TABLE %s', r.name);
