@@ -58,10 +58,10 @@ typedef struct GstoreTable
 	/* 1: somebody may write into its images, or did into those its images were
 	 * made of; an atomic, set before they are handed out, and never reset */
 	pg_atomic_uint32 exposed;
-	uint64 looked_at;		/* next_row when the maintenance worker, who alone
+	uint64 looked_at;  /* next_row when the maintenance worker, who alone
 							 * reads and writes it, last looked for something to
 							 * merge */
-	GstoreShelf shelf;		/* its writer's small images; needs no lock */
+	GstoreShelf shelf; /* its writer's small images; needs no lock */
 } GstoreTable;
 
 /*

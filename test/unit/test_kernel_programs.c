@@ -323,6 +323,14 @@ is_in_list(GstoreOpcode opcode)
 		   opcode == GSTORE_OP_TIMESTAMP_IN || opcode == GSTORE_OP_OID_IN;
 }
 
+/* Their texts are tables of a time zone, which only the compiler makes. */
+static bool
+is_of_zone(GstoreOpcode opcode)
+{
+	return opcode == GSTORE_OP_ZONE_LOCAL || opcode == GSTORE_OP_ZONE_INSTANT ||
+		   opcode == GSTORE_OP_ZONE_TRUNC;
+}
+
 /* A sorted list of integers, or of texts. */
 static uint16
 make_list(GstoreProgramBuilder *builder, GstoreOpcode opcode)
@@ -384,7 +392,7 @@ make_value(GstoreProgramBuilder *builder, GstoreType type, int depth)
 			int b = gstore_opcode_argument(opcode, 1);
 			uint16 operands[2] = {0, 0};
 
-			if (!gstore_kernel_has(opcode) ||
+			if (!gstore_kernel_has(opcode) || is_of_zone(opcode) ||
 				gstore_opcode_result(opcode, GSTORE_TYPE_BOOL) != type)
 				continue;
 			operands[0] = make_value(builder, a, depth - 1);
