@@ -218,7 +218,7 @@ FROM (VALUES
 	('SELECT count(*), sum(s), min(s), max(s), sum(c), avg(c), sum(k) FROM (SELECT k, sum(n) AS s, count(*) AS c FROM TTT GROUP BY k) g'),
 	('SELECT count(*), sum(s), avg(s), min(b), sum(b) FROM (SELECT k, sum(f) AS s, sum(b) AS b FROM TTT GROUP BY k) g'),
 	('SELECT count(*), avg(s * 2 + c) FROM (SELECT k, sum(n) AS s, count(*) AS c FROM TTT GROUP BY k HAVING sum(n) > 12 AND k > 0) g'),
-	('SELECT count(*), sum(a) FROM (SELECT k, avg(f) AS a FROM TTT GROUP BY k HAVING avg(n) > 5) g'),
+	('SELECT count(*), round(sum(a)::numeric, 3) FROM (SELECT k, avg(f) AS a FROM TTT GROUP BY k HAVING avg(n) > 5) g'),
 	('SELECT sum(a) FROM (SELECT k, avg(n) AS a FROM TTT GROUP BY k) g'),
 	('SELECT c, count(*), max(k), sum(s) FROM (SELECT k, sum(n) AS s, count(*) AS c FROM TTT GROUP BY k) g GROUP BY c HAVING count(*) > 1'),
 	('SELECT count(*) FROM (SELECT DISTINCT k, bo FROM TTT) g'),
