@@ -185,11 +185,22 @@ gstore_decimal_to_numeric(GstoreInt128 value, int scale, uint8_t *target)
 	{
 		uint32_t low = (uint32_t) gstore_power_of_ten(4 - odd);
 
-		digits[ndigits++] = (uint16_t) ((uint32_t) (rest % low) * (uint32_t) gstore_power_of_ten(odd));
-		rest /= low;
+		if (rest <= UINT64_MAX)
+		{
+			digits[ndigits++] = (uint16_t) ((uint32_t) ((uint64_t) rest % low) * (uint32_t) gstore_power_of_ten(odd));
+			rest = (uint64_t) rest / low;
+		}
+		else
+		{
+			digits[ndigits++] = (uint16_t) ((uint32_t) (rest % low) * (uint32_t) gstore_power_of_ten(odd));
+			rest /= low;
+		}
 	}
-	for (; rest != 0; rest /= 10000)
+	for (; rest > UINT64_MAX; rest /= 10000)
 		digits[ndigits++] = (uint16_t) (rest % 10000);
+	/* what 64 bits hold is divided much faster */
+	for (uint64_t small = (uint64_t) rest; small != 0; small /= 10000)
+		digits[ndigits++] = (uint16_t) (small % 10000);
 	while (first < ndigits && digits[first] == 0)
 		first++;
 	weight = ndigits == 0 ? 0 : weight + ndigits - 1;

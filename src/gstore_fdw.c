@@ -221,6 +221,7 @@ _PG_init(void)
 	gstore_hold_init();
 	gstore_transaction_init();
 	gstore_ddl_init();
+	gstore_upper_hooks();
 	gstore_lease_init();
 	if (process_shared_preload_libraries_in_progress)
 		preload();

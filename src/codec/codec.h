@@ -169,14 +169,15 @@ typedef enum GstoreEncoding
 	GSTORE_ENCODING_PGSTROM_VARLENA, /* uint32 offsets in units of 8 bytes
 										 * from base, 0 = NULL, to varlena */
 	/* The values of view.arrow_kind as arrow.h tells: */
-	GSTORE_ENCODING_ARROW_BITS,	 /* bool: values is a bitmap; the bit of the
+	GSTORE_ENCODING_ARROW_BITS,	  /* bool: values is a bitmap; the bit of the
 								 * view's first row is values_bit */
-	GSTORE_ENCODING_ARROW_FIXED, /* values at stride bytes, to be converted */
-	GSTORE_ENCODING_ARROW_TEXT,	 /* int32 or int64 (large_text) offsets, one
+	GSTORE_ENCODING_ARROW_FIXED,  /* values at stride bytes, to be converted */
+	GSTORE_ENCODING_ARROW_TEXT,	  /* int32 or int64 (large_text) offsets, one
 								 * more than rows, into base: bytes */
-	GSTORE_ENCODING_ARROW_LIST,	 /* such offsets into the rows of its field;
+	GSTORE_ENCODING_ARROW_LIST,	  /* such offsets into the rows of its field;
 								 * base: the image from block_offset */
-	GSTORE_ENCODING_ARROW_STRUCT /* fields with rows of the same number */
+	GSTORE_ENCODING_ARROW_STRUCT, /* fields with rows of the same number */
+	GSTORE_ENCODING_REGISTER	  /* as programs have them; of no image */
 } GstoreEncoding;
 
 /*

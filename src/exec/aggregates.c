@@ -323,20 +323,32 @@ make_decimal(GstoreInt128 value, int scale)
 	return (Numeric) bytes;
 }
 
+/* In room, where there is any and it is enough. */
 static Datum
-make_numeric(GstoreInt128 value, int scale)
+make_numeric_in(void *room, GstoreInt128 value, int scale)
 {
 	GstoreInt128 unit = (GstoreInt128) gstore_power_of_ten(19);
 	Datum high;
 
 	if (value < DECIMAL_LIMIT &&
 		value > -DECIMAL_LIMIT)
-		return NumericGetDatum(make_decimal(value, scale));
+	{
+		if (room == NULL)
+			return NumericGetDatum(make_decimal(value, scale));
+		(void) gstore_decimal_to_numeric(value, scale, room);
+		return NumericGetDatum(room);
+	}
 	high = DirectFunctionCall2(numeric_mul,
 							   NumericGetDatum(make_decimal(value / unit, scale)),
 							   NumericGetDatum(make_decimal(unit, 0)));
 	return DirectFunctionCall2(numeric_add, high,
 							   NumericGetDatum(make_decimal(value % unit, scale)));
+}
+
+static Datum
+make_numeric(GstoreInt128 value, int scale)
+{
+	return make_numeric_in(NULL, value, scale);
 }
 
 static Datum
@@ -351,7 +363,7 @@ make_int8(GstoreInt128 value)
 
 /* A value of the engine's as one of a PostgreSQL type. */
 static Datum
-make_value(Oid type, const GstoreAggregateState *state)
+make_value(Oid type, const GstoreAggregateState *state, void *room)
 {
 	switch (type)
 	{
@@ -367,7 +379,7 @@ make_value(Oid type, const GstoreAggregateState *state)
 		case FLOAT8OID:
 			return Float8GetDatum(state->value.real.sum);
 		case NUMERICOID:
-			return make_numeric(state->value.integer, state->scale);
+			return make_numeric_in(room, state->value.integer, state->scale);
 		default:
 			return make_int8(state->value.integer);
 	}
@@ -520,10 +532,26 @@ gstore_result_form(Node *key_or_aggref)
 	return form;
 }
 
+GstoreGroupPart
+gstore_result_part(Node *key_or_aggref)
+{
+	GstoreResultForm form = gstore_result_form(key_or_aggref);
+
+	if (!IsA(key_or_aggref, Aggref))
+		return GSTORE_GROUP_KEY;
+	if (form.final == FINAL_COUNT)
+		return GSTORE_GROUP_COUNT;
+	if (form.final == FINAL_VALUE)
+		return GSTORE_GROUP_VALUE;
+	return form.final == FINAL_MEAN && form.type == FLOAT8OID
+			   ? GSTORE_GROUP_MEAN
+			   : GSTORE_GROUP_NOTHING;
+}
+
 Datum
 gstore_aggregate_result(const GstoreResultForm *form,
 						const GstoreAggregateState *states,
-						GstoreStateNumbers numbers, bool *isnull)
+						GstoreStateNumbers numbers, void *room, bool *isnull)
 {
 	const GstoreAggregateState *state = &states[numbers.values];
 	const GstoreAggregateState *squares = &states[numbers.squares];
@@ -551,7 +579,7 @@ gstore_aggregate_result(const GstoreResultForm *form,
 		case FINAL_COUNT:
 			return Int64GetDatum(n);
 		case FINAL_VALUE:
-			return make_value(form->type, state);
+			return make_value(form->type, state, room);
 		case FINAL_MEAN:
 			return make_mean(form->type, state);
 		case FINAL_VAR_POP:
@@ -583,7 +611,7 @@ gstore_aggregate_result(const GstoreResultForm *form,
 
 Datum
 gstore_key_value(const GstoreResultForm *form, const GstoreGroupKey *key,
-				 bool *isnull)
+				 void *room, bool *isnull)
 {
 	double real;
 
@@ -604,7 +632,7 @@ gstore_key_value(const GstoreResultForm *form, const GstoreGroupKey *key,
 			memcpy(&real, &key->word, sizeof(real));
 			return form->type == FLOAT4OID ? Float4GetDatum((float4) real) : Float8GetDatum(real);
 		case NUMERICOID:
-			return make_numeric((int64) key->word, (int) key->meta);
+			return make_numeric_in(room, (int64) key->word, (int) key->meta);
 		case TEXTOID:
 		case VARCHAROID:
 		case BPCHAROID:

@@ -31,29 +31,34 @@
 #define QUICK_NANOSECONDS 1000000
 #define SLOW_NANOSECONDS (10 * QUICK_NANOSECONDS)
 
-/* One row in so many has to be left for a conjunct to be evaluated for all. */
-#define MASKED_SHARE 8
+typedef struct Worker Worker;
 
+/* What the threads are to do, piece by piece. */
 typedef struct Task
 {
-	const GstoreEngineInput *input;
-	uint64 from;
+	/* up to a vector of places, from one on */
+	void (*run)(Worker *worker, uint64 first, int n);
+	uint64 from; /* the first place */
 	uint64 count;
+	const GstoreEngineInput *input; /* places are its rows */
+	const GstoreEngine *inner;		/* places are positions of its groups */
+	const GstoreGroupColumn *columns;
 	uint8 *pass; /* NULL: aggregate */
 	uint8 *recheck;
 	bool long_texts; /* there may be some in the input */
 } Task;
 
-typedef struct Worker
+struct Worker
 {
 	GstoreEngine *engine;
 	pthread_t thread;
 	GstoreMachine machine;
 	GstoreGroups *groups;
-	uint16 selections[2][GSTORE_VECTOR_ROWS];
-	uint16 marked[GSTORE_VECTOR_ROWS];
-	uint8 mask[GSTORE_VECTOR_ROWS]; /* 1: passes all conjuncts so far */
-} Worker;
+	GstoreEngineOptions options; /* whether this one is to stop */
+	GstoreResults *results;		 /* of another engine; NULL before they are needed */
+	bool gathers;				 /* rows in groups of its own, before they are shared */
+	GstoreSieve sieve;
+};
 
 struct GstoreEngine
 {
@@ -69,8 +74,9 @@ struct GstoreEngine
 	atomic_int failed;		   /* GstoreEngineStatus of the first failure */
 	atomic_int error_state;
 	_Atomic(GstoreSharedGroups *) shared; /* NULL until a thread has many */
-	int next_part;						  /* where next_group goes on */
-	uint64 next_group;
+	GstoreGroupBatch *batch;			  /* that next_group gives */
+	uint64 next_position;
+	int next_group; /* in the batch */
 
 	pthread_mutex_t lock;
 	pthread_cond_t wake; /* the round has begun, or stop */
@@ -94,216 +100,7 @@ fail(GstoreEngine *engine, GstoreEngineStatus status, int state)
 		atomic_store(&engine->error_state, state);
 }
 
-/* ---- one vector ---- */
-
-/* The rows of a vector that are not hidden; NULL and n when all are there. */
-static const uint16 *
-visible_rows(const GstoreEngineInput *input, uint64 first, int *n,
-			 uint16 *selection)
-{
-	const uint8 *hidden = input->hidden;
-	uint64 bit = input->hidden_bit + first;
-	bool any = false;
-	int found = 0;
-
-	if (hidden == NULL)
-		return NULL;
-	for (uint64 byte = bit / 8; byte <= (bit + *n - 1) / 8; byte++)
-		any |= hidden[byte] != 0;
-	if (!any)
-		return NULL;
-	for (int i = 0; i < *n; i++, bit++)
-		if ((hidden[bit / 8] & (1 << (bit % 8))) == 0)
-			selection[found++] = (uint16) i;
-	*n = found;
-	return selection;
-}
-
-/* Positions of the bytes of a mask that are 1. */
-static int
-select_rows(const uint8 *mask, int n, uint16 *selection)
-{
-	int found = 0;
-
-	for (int i = 0; i < n; i += 8)
-	{
-		uint64 word;
-
-		/* masks have room for a whole vector, and are 0 behind n */
-		memcpy(&word, mask + i, sizeof(word));
-		for (; word != 0; word &= word - 1)
-			selection[found++] = (uint16) (i + __builtin_ctzll(word) / 8);
-	}
-	return found;
-}
-
-/*
- * Is it cheap to evaluate a conjunct for rows that do not matter any more?  Its
- * operators then work on vectors as they lie, not through a selection.
- */
-static bool
-is_cheap(const GstoreMachine *machine, int from, int to)
-{
-	const GstoreInstruction *instruction =
-		GSTORE_PROGRAM_PART(machine->program, GstoreInstruction, instructions);
-	const GstoreRegister *registers =
-		GSTORE_PROGRAM_PART(machine->program, GstoreRegister, registers);
-
-	for (int i = from; i < to; i++)
-	{
-		int type = registers[instruction[i].result].type;
-
-		if (type == GSTORE_TYPE_NUMERIC || type == GSTORE_TYPE_TEXT ||
-			type == GSTORE_TYPE_SPAN || type == GSTORE_TYPE_UUID ||
-			(type == GSTORE_TYPE_DECIMAL &&
-			 instruction[i].opcode == GSTORE_OP_LOAD &&
-			 machine->input->columns[instruction[i].a].encoding ==
-				 GSTORE_ENCODING_PGSTROM_VARLENA))
-			return false;
-	}
-	return true;
-}
-
-/* Clear the rows of a mask that do not pass; returns how many are left.  Those
- * whose condition ended in an error are cleared too, and marked. */
-GSTORE_VECTORISED static int
-narrow_mask(Worker *worker, const GstoreVector *result, int n, int *nmarked)
-{
-	const gstore_logic *restrict values = result->values;
-	uint8 *restrict mask = worker->mask;
-	int left = 0;
-
-	if (result->clean)
-		for (int i = 0; i < n; i++)
-			mask[i] &= values[i];
-	else
-		for (int i = 0; i < n; i++)
-		{
-			if (mask[i] && result->states[i] > GSTORE_STATE_NULL)
-				worker->marked[(*nmarked)++] = (uint16) i;
-			mask[i] &= (result->states[i] == GSTORE_STATE_VALUE) & values[i];
-		}
-	for (int i = 0; i < n; i++)
-		left += mask[i];
-	return left;
-}
-
-/* The same for a selection. */
-static int
-narrow_selection(Worker *worker, const GstoreVector *result,
-				 const uint16 *selection, int n, uint16 *to, int *nmarked)
-{
-	const gstore_logic *values = result->values;
-	int found = 0;
-
-	for (int i = 0; i < n; i++)
-	{
-		int at = selection ? selection[i] : i;
-		uint8 state = result->clean ? GSTORE_STATE_VALUE : result->states[at];
-
-		if (unlikely(state > GSTORE_STATE_NULL))
-			worker->marked[(*nmarked)++] = (uint16) at;
-		to[found] = (uint16) at;
-		found += (state == GSTORE_STATE_VALUE) & (values[at] != 0);
-	}
-	return found;
-}
-
-/*
- * Run the conjuncts: the rows that pass all, in *selection (NULL: all of the
- * first n), and those whose condition ended in an error in marked.  As long as
- * many rows pass, cheap conjuncts only clear bytes of a mask.
- */
-static int
-run_filter(Worker *worker, const uint16 **selection, int *n)
-{
-	GstoreMachine *machine = &worker->machine;
-	const GstoreConjunct *conjuncts =
-		GSTORE_PROGRAM_PART(machine->program, GstoreConjunct, conjuncts);
-	int rows = *n;
-	bool masked = false;
-	bool prefetched = false;
-	int nmarked = 0;
-	int from = 0;
-
-	for (int c = 0; c<machine->program->nconjuncts && * n> 0; c++)
-	{
-		const GstoreVector *result = &machine->registers[conjuncts[c].result];
-		bool dense = *selection == NULL && *n >= rows / MASKED_SHARE &&
-					 is_cheap(machine, from, conjuncts[c].end);
-		uint16 *to = worker->selections[*selection == worker->selections[0]];
-
-		if (masked && !dense)
-		{
-			select_rows(worker->mask, rows, to);
-			*selection = to;
-			masked = false;
-			to = worker->selections[*selection == worker->selections[0]];
-		}
-		if (*selection != NULL && *n < GSTORE_SPARSE_ROWS && !prefetched)
-		{
-			gstore_machine_prefetch(machine, from, *selection, *n);
-			prefetched = true;
-		}
-		gstore_machine_run(machine, from, conjuncts[c].end, *selection,
-						   *selection == NULL ? rows : *n);
-		from = conjuncts[c].end;
-		if (dense)
-		{
-			if (!masked)
-			{
-				memset(worker->mask, 0, sizeof(worker->mask));
-				memset(worker->mask, 1, rows);
-			}
-			masked = true;
-			*n = narrow_mask(worker, result, rows, &nmarked);
-			continue;
-		}
-		*n = narrow_selection(worker, result, *selection, *n, to, &nmarked);
-		*selection = to;
-	}
-	if (masked && *n < rows)
-	{
-		uint16 *to = worker->selections[0];
-
-		select_rows(worker->mask, rows, to);
-		*selection = to;
-	}
-	return nmarked;
-}
-
-static void
-set_bits(uint8 *bitmap, const uint16 *selection, int n)
-{
-	if (selection == NULL)
-	{
-		memset(bitmap, 0xFF, n / 8);
-		for (int i = n / 8 * 8; i < n; i++)
-			bitmap[i / 8] |= (uint8) (1 << (i % 8));
-		return;
-	}
-	for (int i = 0; i < n; i++)
-		bitmap[selection[i] / 8] |= (uint8) (1 << (selection[i] % 8));
-}
-
-/* The state a marked row ended in, when errors cannot be evaluated again. */
-static int
-marked_state(const Worker *worker, uint16 at)
-{
-	const GstoreProgram *program = worker->machine.program;
-	const GstoreConjunct *conjuncts =
-		GSTORE_PROGRAM_PART(program, GstoreConjunct, conjuncts);
-
-	for (int c = 0; c < program->nconjuncts; c++)
-	{
-		const GstoreVector *result =
-			&worker->machine.registers[conjuncts[c].result];
-
-		if (!result->clean && result->states[at] > GSTORE_STATE_NULL)
-			return result->states[at];
-	}
-	return GSTORE_STATE_BEYOND;
-}
+/* ---- rows that passed ---- */
 
 /* Groups that are shared from now on; NULL when there is no memory. */
 static GstoreSharedGroups *
@@ -321,19 +118,19 @@ share_groups(GstoreEngine *engine)
 	return shared;
 }
 
-/* The worker's own groups become the others' too. */
+/* The worker's own groups become the others' too.  Had it found each of them but
+ * once, that was in vain, and it had better share rows. */
 static GstoreEngineStatus
 give_groups(Worker *worker, GstoreSharedGroups *shared)
 {
+	GstoreGroups *groups = worker->groups;
 	GstoreEngineStatus status;
 
-	if (gstore_groups_empty(worker->groups))
+	if (gstore_groups_empty(groups))
 		return GSTORE_ENGINE_OK;
-	status = gstore_shared_merge(shared, worker->groups);
-	gstore_groups_destroy(worker->groups);
-	worker->groups = gstore_groups_create(worker->engine->program,
-										  worker->engine->options.memory_limit);
-	return worker->groups == NULL ? GSTORE_ENGINE_OUT_OF_MEMORY : status;
+	worker->gathers = gstore_groups_pay(groups);
+	status = gstore_shared_merge(shared, groups);
+	return status == GSTORE_ENGINE_OK ? gstore_groups_clear(groups) : status;
 }
 
 /* Rows that passed, into the worker's groups or those of all. */
@@ -343,69 +140,174 @@ add_rows(Worker *worker, const uint16 *selection, int n, uint8 *state)
 	GstoreEngine *engine = worker->engine;
 	GstoreSharedGroups *shared = atomic_load_explicit(&engine->shared,
 													  memory_order_acquire);
-	GstoreEngineStatus status;
+	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+	bool many = engine->nthreads > 0 && gstore_groups_many(worker->groups);
 
-	if (shared == NULL && engine->nthreads > 0 &&
-		gstore_groups_many(worker->groups))
+	if (shared == NULL && many)
 	{
 		shared = share_groups(engine);
 		if (shared == NULL)
 			return GSTORE_ENGINE_OUT_OF_MEMORY;
 	}
-	if (shared == NULL)
+	if (shared != NULL && (many || !worker->gathers))
+		status = give_groups(worker, shared);
+	if (status != GSTORE_ENGINE_OK)
+		return status;
+	if (shared == NULL || worker->gathers)
 		return gstore_groups_add(worker->groups, &worker->machine, selection,
 								 n, state);
-	status = give_groups(worker, shared);
-	if (status == GSTORE_ENGINE_OK)
-		status = gstore_shared_add(shared, worker->groups, &worker->machine,
-								   selection, n, state);
-	return status;
+	return gstore_shared_add(shared, worker->groups, &worker->machine,
+							 selection, n, state);
 }
 
 static void
-run_vector(Worker *worker, uint64 first, int n)
+aggregate_vector(Worker *worker, const uint16 *selection, int n)
+{
+	const GstoreProgram *program = worker->engine->program;
+	GstoreEngineStatus status;
+	int filtered = 0;
+	uint8 state = 0;
+
+	if (n == 0)
+		return;
+	if (program->nconjuncts > 0)
+		filtered = GSTORE_PROGRAM_PART(program, GstoreConjunct,
+									   conjuncts)[program->nconjuncts - 1]
+					   .end;
+	gstore_machine_run(&worker->machine, filtered, program->ninstructions,
+					   selection, n);
+	status = add_rows(worker, selection, n, &state);
+	fail(worker->engine, status, state);
+}
+
+/* ---- what threads do ---- */
+
+/* Filter rows of an input; false: a condition ended in an error, which an
+ * aggregate cannot have. */
+static bool
+sift_vector(Worker *worker, const GstoreEngineInput *input, uint64 first,
+			int *n, const uint16 **selection, int *nmarked)
+{
+	GstoreMachine *machine = &worker->machine;
+
+	machine->input = input;
+	machine->first = first;
+	gstore_machine_forget(machine);
+	*nmarked = gstore_sieve_run(&worker->sieve, machine, n, selection);
+	if (*nmarked == 0 || worker->engine->task.pass != NULL)
+		return true;
+	fail(worker->engine, GSTORE_ENGINE_STATE,
+		 gstore_sieve_state(machine, worker->sieve.marked[0]));
+	return false;
+}
+
+static void
+set_bits(uint8 *bitmap, const uint16 *selection, int n)
+{
+	if (selection == NULL)
+	{
+		memset(bitmap, 0xFF, n / 8);
+		for (int i = n / 8 * 8; i < n; i++)
+			bitmap[i / 8] |= (uint8) (1 << (i % 8));
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		bitmap[selection[i] / 8] |= (uint8) (1 << (selection[i] % 8));
+}
+
+/* Rows of the task's input. */
+static void
+run_rows(Worker *worker, uint64 first, int n)
+{
+	const Task *task = &worker->engine->task;
+	uint64 at = (first - task->from) / 8;
+	const uint16 *selection;
+	int nmarked;
+
+	if (!sift_vector(worker, task->input, first, &n, &selection, &nmarked))
+		return;
+	if (task->pass == NULL)
+	{
+		aggregate_vector(worker, selection, n);
+		return;
+	}
+	set_bits(task->pass + at, selection, n);
+	set_bits(task->pass + at, worker->sieve.marked, nmarked);
+	set_bits(task->recheck + at, worker->sieve.marked, nmarked);
+}
+
+/* Bits of the positions where rows were. */
+static void
+set_places(uint8 *bitmap, const uint16 *where, const uint16 *selection, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		uint16 at = where[selection ? selection[i] : i];
+
+		bitmap[at / 8] |= (uint8) (1 << (at % 8));
+	}
+}
+
+/* Groups of the task's other engine. */
+static void
+run_groups(Worker *worker, uint64 first, int n)
 {
 	GstoreEngine *engine = worker->engine;
 	const Task *task = &engine->task;
-	const GstoreProgram *program = engine->program;
+	const GstoreEngineInput *input;
 	const uint16 *selection;
-	int filtered = 0;
+	const uint16 *where;
 	int nmarked;
-	uint64 at = (first - task->from) / 8;
+	bool fine;
 
-	worker->machine.input = task->input;
-	worker->machine.first = first;
-	gstore_machine_forget(&worker->machine);
-	selection = visible_rows(task->input, first, &n, worker->selections[0]);
-	nmarked = run_filter(worker, &selection, &n);
-	if (task->pass != NULL)
+	if (worker->results == NULL)
+		worker->results = gstore_results_create(engine->program,
+												task->inner->program);
+	if (worker->results == NULL)
 	{
-		set_bits(task->pass + at, selection, n);
-		set_bits(task->pass + at, worker->marked, nmarked);
-		set_bits(task->recheck + at, worker->marked, nmarked);
+		fail(engine, GSTORE_ENGINE_OUT_OF_MEMORY, 0);
 		return;
 	}
-	if (nmarked > 0)
-	{
-		fail(engine, GSTORE_ENGINE_STATE,
-			 marked_state(worker, worker->marked[0]));
+	fine = gstore_results_read(worker->results, task->inner, task->columns,
+							   first);
+	input = gstore_results_rows(worker->results, &where);
+	n = (int) input->rows;
+	if (n == 0)
 		return;
-	}
-	if (n > 0)
+	if (!fine && task->pass == NULL)
+		fail(engine, GSTORE_ENGINE_STATE, GSTORE_STATE_BEYOND);
+	else if (!fine)
 	{
-		GstoreEngineStatus status;
-		uint8 state = 0;
-
-		if (program->nconjuncts > 0)
-			filtered = GSTORE_PROGRAM_PART(program, GstoreConjunct,
-										   conjuncts)[program->nconjuncts - 1]
-						   .end;
-		gstore_machine_run(&worker->machine, filtered,
-						   program->ninstructions, selection, n);
-		status = add_rows(worker, selection, n, &state);
-		fail(engine, status, state);
+		set_places(task->pass + first / 8, where, NULL, n);
+		set_places(task->recheck + first / 8, where, NULL, n);
+	}
+	else if (sift_vector(worker, input, 0, &n, &selection, &nmarked))
+	{
+		if (task->pass == NULL)
+		{
+			aggregate_vector(worker, selection, n);
+			return;
+		}
+		set_places(task->pass + first / 8, where, selection, n);
+		set_places(task->pass + first / 8, where, worker->sieve.marked, nmarked);
+		set_places(task->recheck + first / 8, where, worker->sieve.marked,
+				   nmarked);
 	}
 }
+
+/* Numbers of wide groups, of which the first worker's become those of all. */
+static void
+run_merge(Worker *worker, uint64 first, int n)
+{
+	GstoreEngine *engine = worker->engine;
+
+	for (int i = 1; i < engine->nworkers; i++)
+		gstore_groups_merge_part(engine->workers[0].groups,
+								 engine->workers[i].groups, first,
+								 first + (uint64) n);
+}
+
+/* ---- taking pieces of a task ---- */
 
 static int64
 nanoseconds(void)
@@ -423,7 +325,7 @@ run_timed(Worker *worker, uint64 first, int n)
 	int64 began = nanoseconds();
 	int64 took;
 
-	run_vector(worker, first, n);
+	worker->engine->task.run(worker, first, n);
 	took = nanoseconds() - began;
 	if (took < QUICK_NANOSECONDS)
 		return Min(GSTORE_ALIGN(n, SHORT_ROWS) * 2, GSTORE_VECTOR_ROWS);
@@ -456,7 +358,7 @@ run_task(Worker *worker, bool polls)
 			if (task->long_texts)
 				rows = run_timed(worker, task->from + from, n);
 			else
-				run_vector(worker, task->from + from, n);
+				task->run(worker, task->from + from, n);
 			if (polls && gstore_engine_stops(&engine->options))
 				fail(engine, GSTORE_ENGINE_CANCELLED, 0);
 			if (atomic_load_explicit(&engine->failed,
@@ -497,19 +399,37 @@ static void
 stop_worker(Worker *worker)
 {
 	gstore_machine_free(&worker->machine);
+	gstore_results_destroy(worker->results);
 	gstore_groups_destroy(worker->groups);
 	worker->groups = NULL;
+}
+
+/* Has a thread that is not the caller's to stop?  Somebody failed, or the caller
+ * was told to. */
+static bool
+others_stop(void *engine)
+{
+	return atomic_load_explicit(&((GstoreEngine *) engine)->failed,
+								memory_order_relaxed) != GSTORE_ENGINE_OK;
 }
 
 static bool
 init_worker(GstoreEngine *engine, Worker *worker)
 {
 	worker->engine = engine;
+	worker->options = engine->options;
+	if (worker != engine->workers)
+	{
+		worker->options.poll = others_stop;
+		worker->options.poll_state = engine;
+	}
+	worker->gathers = true;
 	if (engine->program->is_aggregate)
 	{
 		worker->groups = gstore_groups_create(engine->program,
 											  engine->options.memory_limit /
-												  engine->options.threads);
+												  engine->options.threads,
+											  &worker->options);
 		if (worker->groups == NULL)
 			return false;
 	}
@@ -543,22 +463,27 @@ start_threads(GstoreEngine *engine)
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
+/* May there be long texts in an input? */
+static bool
+has_long_texts(const GstoreEngine *engine, const GstoreEngineInput *input)
+{
+	for (int i = 0; i < engine->program->ncolumns; i++)
+		if (input->columns[i].base != NULL &&
+			input->columns[i].base_to - input->columns[i].base_from >=
+				LONG_TEXT_BYTES)
+			return true;
+	return false;
+}
+
 /* Let the threads work on the task, work too, and wait for all. */
 static GstoreEngineStatus
-run_round(GstoreEngine *engine)
+run_round(GstoreEngine *engine, Task task)
 {
+	engine->task = task;
 	/* Once failed, always failed: groups may be half done. */
 	if (atomic_load(&engine->failed) != GSTORE_ENGINE_OK)
 		return (GstoreEngineStatus) atomic_load(&engine->failed);
 	atomic_store(&engine->next, 0);
-	for (int i = 0; i < engine->program->ncolumns; i++)
-	{
-		const GstoreColumnView *column = &engine->task.input->columns[i];
-
-		engine->task.long_texts |= column->base != NULL &&
-								   column->base_to - column->base_from >=
-									   LONG_TEXT_BYTES;
-	}
 	if (engine->task.count > SHARED_ROWS && !engine->started)
 		start_threads(engine);
 	if (engine->nthreads > 0 && engine->task.count > SHARED_ROWS)
@@ -629,6 +554,7 @@ gstore_engine_destroy(GstoreEngine *engine)
 	for (int i = 0; engine->workers != NULL && i < engine->nworkers; i++)
 		stop_worker(&engine->workers[i]);
 	gstore_shared_destroy(atomic_load(&engine->shared));
+	gstore_group_batch_destroy(engine->batch);
 	pthread_mutex_destroy(&engine->lock);
 	pthread_cond_destroy(&engine->wake);
 	pthread_cond_destroy(&engine->done);
@@ -646,15 +572,37 @@ gstore_engine_filter(GstoreEngine *engine, const GstoreEngineInput *input,
 
 	memset(pass, 0, bytes);
 	memset(recheck, 0, bytes);
-	engine->task = (Task){input, from, count, pass, recheck, false};
-	return run_round(engine);
+	return run_round(engine,
+					 (Task){.run = run_rows, .from = from, .count = count, .input = input, .pass = pass, .recheck = recheck, .long_texts = has_long_texts(engine, input)});
 }
 
 GstoreEngineStatus
 gstore_engine_aggregate(GstoreEngine *engine, const GstoreEngineInput *input)
 {
-	engine->task = (Task){input, 0, input->rows, NULL, NULL, false};
-	return run_round(engine);
+	return run_round(engine,
+					 (Task){.run = run_rows, .count = input->rows, .input = input, .long_texts = has_long_texts(engine, input)});
+}
+
+GstoreEngineStatus
+gstore_engine_filter_groups(GstoreEngine *engine, const GstoreEngine *inner,
+							const GstoreGroupColumn *columns, uint8 *pass,
+							uint8 *recheck)
+{
+	uint64 positions = gstore_engine_positions(inner);
+	uint64 bytes = GSTORE_ALIGN(positions, GSTORE_VECTOR_ROWS) / 8;
+
+	memset(pass, 0, bytes);
+	memset(recheck, 0, bytes);
+	return run_round(engine,
+					 (Task){.run = run_groups, .count = positions, .inner = inner, .columns = columns, .pass = pass, .recheck = recheck});
+}
+
+GstoreEngineStatus
+gstore_engine_aggregate_groups(GstoreEngine *engine, const GstoreEngine *inner,
+							   const GstoreGroupColumn *columns)
+{
+	return run_round(engine,
+					 (Task){.run = run_groups, .count = gstore_engine_positions(inner), .inner = inner, .columns = columns});
 }
 
 /* Where there are no keys there is one group, of whatever rows. */
@@ -674,18 +622,11 @@ GstoreEngineStatus
 gstore_engine_absorb(GstoreEngine *engine, int aggregate,
 					 const GstoreAggregateState *state)
 {
-	const GstoreProgramAggregate *aggregates =
-		GSTORE_PROGRAM_PART(engine->program, GstoreProgramAggregate,
-							aggregates);
 	GstoreEngineStatus status = ensure_group(engine);
-	const GstoreGroupKey *keys;
-	GstoreAggregateState *own;
 
 	if (status != GSTORE_ENGINE_OK)
 		return status;
-	(void) gstore_groups_get(engine->workers[0].groups, 0, &keys, &own);
-	gstore_aggregate_merge(&aggregates[aggregate], &own[aggregate], state);
-	return GSTORE_ENGINE_OK;
+	return gstore_groups_absorb(engine->workers[0].groups, aggregate, state);
 }
 
 /* The caller's own table, which has room for its share of the groups only, once
@@ -695,7 +636,8 @@ make_room(GstoreEngine *engine)
 {
 	Worker *worker = &engine->workers[0];
 	GstoreGroups *groups = gstore_groups_create(engine->program,
-												engine->options.memory_limit);
+												engine->options.memory_limit,
+												&worker->options);
 	GstoreEngineStatus status = GSTORE_ENGINE_OUT_OF_MEMORY;
 
 	if (groups != NULL)
@@ -713,14 +655,15 @@ make_room(GstoreEngine *engine)
 
 GstoreEngineStatus
 gstore_engine_absorb_group(GstoreEngine *engine, const GstoreGroupKey *keys,
-						   GstoreAggregateState **states)
+						   const GstoreAggregateState *states)
 {
 	GstoreEngineStatus status = engine->has_room ? GSTORE_ENGINE_OK
 												 : make_room(engine);
 
 	return status != GSTORE_ENGINE_OK
 			   ? status
-			   : gstore_groups_absorb(engine->workers[0].groups, keys, states);
+			   : gstore_groups_absorb_group(engine->workers[0].groups, keys,
+											states);
 }
 
 GstoreEngineStatus
@@ -730,32 +673,27 @@ gstore_engine_refuse(GstoreEngine *engine, int state)
 	return (GstoreEngineStatus) atomic_load(&engine->failed);
 }
 
-/* What is known of all states of an aggregate; and a sum that became infinite
- * of finite values has overflowed. */
-static void
-finish_states(GstoreEngine *engine, GstoreAggregateState *states)
+/* Where all tables are wide, every thread merges a share of their numbers.  False:
+ * they are not, or do not become one. */
+static bool
+merge_wide(GstoreEngine *engine)
 {
-	const GstoreRegister *registers =
-		GSTORE_PROGRAM_PART(engine->program, GstoreRegister, registers);
-	const GstoreProgramAggregate *aggregates =
-		GSTORE_PROGRAM_PART(engine->program, GstoreProgramAggregate,
-							aggregates);
+	GstoreGroups *groups = engine->workers[0].groups;
+	uint64 from = 0;
+	uint64 to = 0;
 
-	for (int i = 0; i < engine->program->naggregates; i++)
-	{
-		bool real = aggregates[i].type == GSTORE_TYPE_FLOAT4 ||
-					aggregates[i].type == GSTORE_TYPE_FLOAT8;
-		bool sums = aggregates[i].kind == GSTORE_AGGREGATE_SUM ||
-					aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS;
-
-		if (aggregates[i].type == GSTORE_TYPE_DECIMAL)
-			states[i].scale = registers[aggregates[i].argument].scale;
-		if (real && sums && !states[i].infinite &&
-			gstore_infinite_float8(states[i].value.real.sum))
-			states[i].state = GSTORE_STATE_OVERFLOW;
-		if (states[i].state != GSTORE_STATE_VALUE)
-			fail(engine, GSTORE_ENGINE_STATE, states[i].state);
-	}
+	for (int i = 1; i < engine->nworkers; i++)
+		if (!gstore_groups_join(groups, engine->workers[i].groups,
+								&engine->options, &from, &to))
+			return false;
+	if (engine->nworkers < 2)
+		return false;
+	/* the group of NULL, then the others */
+	for (int i = 1; i < engine->nworkers; i++)
+		gstore_groups_merge_part(groups, engine->workers[i].groups, 0, 1);
+	(void) run_round(engine,
+					 (Task){.run = run_merge, .from = from, .count = to - from});
+	return true;
 }
 
 /* All workers' groups into those of the first, or into the shared ones. */
@@ -766,6 +704,8 @@ gather_groups(GstoreEngine *engine)
 	GstoreGroups *groups = engine->workers[0].groups;
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 
+	if (shared == NULL && merge_wide(engine))
+		return gstore_groups_failed(groups);
 	for (int i = shared ? 0 : 1;
 		 i < engine->nworkers && status == GSTORE_ENGINE_OK; i++)
 		status = shared ? give_groups(&engine->workers[i], shared)
@@ -780,43 +720,97 @@ gather_groups(GstoreEngine *engine)
 			   : gstore_groups_finish(groups, &engine->options);
 }
 
-/* The group at a place, or at the next one; false: there is none. */
-static bool
-get_group(GstoreEngine *engine, int *part, uint64 *index,
-		  const GstoreGroupKey **keys, GstoreAggregateState **states)
-{
-	GstoreSharedGroups *shared = atomic_load(&engine->shared);
-
-	if (shared != NULL)
-		return gstore_shared_get(shared, part, index, keys, states);
-	return gstore_groups_get(engine->workers[0].groups, *index, keys, states);
-}
-
 GstoreEngineStatus
 gstore_engine_finish(GstoreEngine *engine)
 {
-	const GstoreGroupKey *keys;
-	GstoreAggregateState *states;
-	int part = 0;
+	GstoreSharedGroups *shared;
+	uint8 error;
 
 	fail(engine, gather_groups(engine), 0);
-	if (atomic_load(&engine->failed) == GSTORE_ENGINE_OK)
-		for (uint64 i = 0; get_group(engine, &part, &i, &keys, &states); i++)
-			finish_states(engine, states);
+	if (atomic_load(&engine->failed) != GSTORE_ENGINE_OK)
+		return (GstoreEngineStatus) atomic_load(&engine->failed);
+	shared = atomic_load(&engine->shared);
+	error = shared != NULL ? gstore_shared_error(shared)
+						   : gstore_groups_error(engine->workers[0].groups);
+	if (error != GSTORE_STATE_VALUE)
+		fail(engine, GSTORE_ENGINE_STATE, error);
 	return (GstoreEngineStatus) atomic_load(&engine->failed);
+}
+
+/* ---- reading groups ---- */
+
+uint64
+gstore_engine_positions(const GstoreEngine *engine)
+{
+	GstoreSharedGroups *shared =
+		atomic_load(&((GstoreEngine *) engine)->shared);
+
+	return shared != NULL ? gstore_shared_positions(shared)
+						  : gstore_groups_positions(engine->workers[0].groups);
+}
+
+void
+gstore_engine_read(const GstoreEngine *engine, uint64 position,
+				   GstoreGroupBatch *batch)
+{
+	GstoreSharedGroups *shared =
+		atomic_load(&((GstoreEngine *) engine)->shared);
+	const GstoreGroups *groups = engine->workers[0].groups;
+
+	if (shared != NULL)
+		groups = gstore_shared_at(shared, &position);
+	gstore_groups_read(groups, position, batch);
+}
+
+GstoreGroupBatch *
+gstore_group_batch_create(const GstoreProgram *program)
+{
+	GstoreGroupBatch *batch = calloc(1, sizeof(*batch));
+
+	if (batch == NULL)
+		return NULL;
+	batch->keys = malloc(Max(1, program->nkeys) * sizeof(GstoreGroupKey) *
+						 GSTORE_VECTOR_ROWS);
+	batch->states = malloc(Max(1, program->naggregates) *
+						   sizeof(GstoreAggregateState) * GSTORE_VECTOR_ROWS);
+	if (batch->keys == NULL || batch->states == NULL)
+	{
+		gstore_group_batch_destroy(batch);
+		return NULL;
+	}
+	return batch;
+}
+
+void
+gstore_group_batch_destroy(GstoreGroupBatch *batch)
+{
+	if (batch == NULL)
+		return;
+	free(batch->keys);
+	free(batch->states);
+	free(batch);
 }
 
 bool
 gstore_engine_next_group(GstoreEngine *engine, const GstoreGroupKey **keys,
 						 const GstoreAggregateState **states)
 {
-	GstoreAggregateState *found;
-
-	if (!get_group(engine, &engine->next_part, &engine->next_group, keys,
-				   &found))
+	if (engine->batch == NULL)
+		engine->batch = gstore_group_batch_create(engine->program);
+	if (engine->batch == NULL)
 		return false;
+	while (engine->next_group >= engine->batch->n)
+	{
+		if (engine->next_position >= gstore_engine_positions(engine))
+			return false;
+		gstore_engine_read(engine, engine->next_position, engine->batch);
+		engine->next_position += GSTORE_VECTOR_ROWS;
+		engine->next_group = 0;
+	}
+	*keys = engine->batch->keys + engine->next_group * engine->program->nkeys;
+	*states = engine->batch->states +
+			  engine->next_group * engine->program->naggregates;
 	engine->next_group++;
-	*states = found;
 	return true;
 }
 

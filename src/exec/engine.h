@@ -84,6 +84,33 @@ typedef struct GstoreGroupKey
 
 #define GSTORE_KEY_NULL UINT64_MAX
 
+/* Some groups. */
+typedef struct GstoreGroupBatch
+{
+	int n;
+	GstoreGroupKey *keys;		   /* of a group side by side */
+	GstoreAggregateState *states;  /* likewise */
+	uint16 at[GSTORE_VECTOR_ROWS]; /* from the first position */
+} GstoreGroupBatch;
+
+/* What a column of a program over groups is. */
+typedef enum GstoreGroupPart
+{
+	GSTORE_GROUP_KEY,
+	GSTORE_GROUP_COUNT,
+	GSTORE_GROUP_VALUE, /* of any other aggregate */
+	GSTORE_GROUP_MEAN,	/* of a sum of floats */
+	GSTORE_GROUP_NOTHING
+} GstoreGroupPart;
+
+typedef struct GstoreGroupColumn
+{
+	uint8 part;	  /* GstoreGroupPart */
+	uint8 type;	  /* GstoreType */
+	uint16 index; /* of the key, or of the aggregate */
+	int16 scale;  /* of a numeric, -1: unknown */
+} GstoreGroupColumn;
+
 typedef struct GstoreEngine GstoreEngine;
 
 /* NULL when out of memory (or threads).  The program must live as long. */
@@ -105,23 +132,47 @@ extern GstoreEngineStatus gstore_engine_filter(GstoreEngine *engine,
 extern GstoreEngineStatus gstore_engine_aggregate(GstoreEngine *engine,
 												  const GstoreEngineInput *input);
 /* What somebody else has accumulated of other rows, without keys: of one
- * aggregate; or that a row ended in an error, as if it were one of ours. */
+ * aggregate; or that a row ended in an error, as if it were one of ours.  A key's
+ * long text must stay until the call returns. */
 extern GstoreEngineStatus gstore_engine_absorb(GstoreEngine *engine,
 											   int aggregate,
 											   const GstoreAggregateState *state);
-/* The same with keys: the group to absorb into, made if there is none; its
- * states are there until the next call of the engine. */
+/* The same with keys: a group's states of all aggregates. */
 extern GstoreEngineStatus
 gstore_engine_absorb_group(GstoreEngine *engine, const GstoreGroupKey *keys,
-						   GstoreAggregateState **states);
+						   const GstoreAggregateState *states);
 extern GstoreEngineStatus gstore_engine_refuse(GstoreEngine *engine,
 											   int state);
 extern GstoreEngineStatus gstore_engine_finish(GstoreEngine *engine);
-/* False at the end.  Without keys there is exactly one group.  Pointers stay
- * valid until destroy. */
+/* Groups lie at positions, of which some may be empty: after finish.  Without
+ * keys there is exactly one group. */
+extern uint64 gstore_engine_positions(const GstoreEngine *engine);
+/* Those from a position on that is a multiple of GSTORE_VECTOR_ROWS, a vector of
+ * positions at most. */
+extern void gstore_engine_read(const GstoreEngine *engine, uint64 position,
+							   GstoreGroupBatch *batch);
+/* One after the other; false at the end.  What keys and states point to stays
+ * until the next call. */
 extern bool gstore_engine_next_group(GstoreEngine *engine,
 									 const GstoreGroupKey **keys,
 									 const GstoreAggregateState **states);
+
+/*
+ * Groups as rows of another engine's program, whose columns are what columns say
+ * they are; inner has finished.  pass and recheck are bitmaps of inner's
+ * positions, with room for a vector more.
+ */
+extern GstoreEngineStatus
+gstore_engine_filter_groups(GstoreEngine *engine, const GstoreEngine *inner,
+							const GstoreGroupColumn *columns, uint8 *pass,
+							uint8 *recheck);
+extern GstoreEngineStatus
+gstore_engine_aggregate_groups(GstoreEngine *engine, const GstoreEngine *inner,
+							   const GstoreGroupColumn *columns);
+
+/* Room for what read reads; NULL when out of memory. */
+extern GstoreGroupBatch *gstore_group_batch_create(const GstoreProgram *program);
+extern void gstore_group_batch_destroy(GstoreGroupBatch *batch);
 /* The GstoreState behind GSTORE_ENGINE_STATE. */
 extern int gstore_engine_error_state(const GstoreEngine *engine);
 

@@ -21,90 +21,52 @@
 	((sign) > 0 ? (value) > (kept) || ((value) != (value) && (kept) == (kept)) \
 				: (value) < (kept) || ((kept) != (kept) && (value) == (value)))
 
+bool
+gstore_keeps_real(int kind, double value, double kept)
+{
+	return kind == GSTORE_AGGREGATE_MIN ? KEEPS_REAL(value, kept, -1)
+										: KEEPS_REAL(value, kept, 1);
+}
+
+/* Youngs and Cramer; own are sum and squared deviations. */
 static inline void
+add_moment(double *own, int64 count, double value)
+{
+	double n = (double) count + 1;
+	double sum = own[0] + value;
+
+	if (count > 0)
+	{
+		double t = value * n - sum;
+
+		own[1] += t * t / (n * (n - 1));
+	}
+	else if (value - value != 0) /* infinite or NaN */
+		own[1] = NAN;
+	own[0] = sum;
+}
+
+static inline bool
 add_integer(GstoreAggregateState *state, int kind, GstoreInt128 value)
 {
-	switch (kind)
-	{
-		case GSTORE_AGGREGATE_SUM:
-			if (!gstore_int128_add(&state->value.integer,
-								   state->value.integer, value))
-				state->state = GSTORE_STATE_BEYOND;
-			break;
-		case GSTORE_AGGREGATE_MIN:
-			if (state->count == 0 || value < state->value.integer)
-				state->value.integer = value;
-			break;
-		case GSTORE_AGGREGATE_MAX:
-			if (state->count == 0 || value > state->value.integer)
-				state->value.integer = value;
-			break;
-		case GSTORE_AGGREGATE_AND:
-			state->value.integer = state->count == 0
-									   ? value
-									   : (state->value.integer & value);
-			break;
-		case GSTORE_AGGREGATE_OR:
-			state->value.integer |= value;
-			break;
-		default:
-			break;
-	}
+	if (kind == GSTORE_AGGREGATE_SUM &&
+		!gstore_int128_add(&state->value.integer, state->value.integer, value))
+		return false;
 	state->count++;
+	return true;
 }
 
-static inline void
-add_real(GstoreAggregateState *state, int kind, double value)
-{
-	switch (kind)
-	{
-		case GSTORE_AGGREGATE_SUM:
-			state->value.real.sum += value;
-			state->infinite |= gstore_infinite_float8(value);
-			break;
-		case GSTORE_AGGREGATE_MIN:
-			if (state->count == 0 ||
-				KEEPS_REAL(value, state->value.real.sum, -1))
-				state->value.real.sum = value;
-			break;
-		case GSTORE_AGGREGATE_MAX:
-			if (state->count == 0 ||
-				KEEPS_REAL(value, state->value.real.sum, 1))
-				state->value.real.sum = value;
-			break;
-		case GSTORE_AGGREGATE_MOMENTS:
-		{
-			/* Youngs and Cramer */
-			double n = (double) state->count + 1;
-			double sum = state->value.real.sum + value;
-
-			state->infinite |= gstore_infinite_float8(value);
-			if (state->count > 0)
-			{
-				double t = value * n - sum;
-
-				state->value.real.deviations += t * t / (n * (n - 1));
-			}
-			else if (value - value != 0) /* infinite or NaN */
-				state->value.real.deviations = NAN;
-			state->value.real.sum = sum;
-			break;
-		}
-		default:
-			break;
-	}
-	state->count++;
-}
-
-static inline void
-add_numeric(GstoreAggregateState *state, int kind, const GstoreNumeric *value)
+void
+gstore_state_add_numeric(GstoreAggregateState *state, int kind,
+						 const GstoreNumeric *value)
 {
 	GstoreNumeric kept;
 	GstoreNumeric other = *value;
 
 	if (state->scale == value->scale && kind == GSTORE_AGGREGATE_SUM)
 	{
-		add_integer(state, kind, value->value);
+		if (!add_integer(state, kind, value->value))
+			state->state = GSTORE_STATE_BEYOND;
 		return;
 	}
 	kept.value = state->value.integer;
@@ -114,7 +76,7 @@ add_numeric(GstoreAggregateState *state, int kind, const GstoreNumeric *value)
 		if (gstore_op_numericadd(&kept, kept, other) != GSTORE_STATE_VALUE)
 			state->state = GSTORE_STATE_BEYOND;
 	}
-	else if (kind != GSTORE_AGGREGATE_COUNT)
+	else
 	{
 		uint8 failed = GSTORE_STATE_VALUE;
 		int order = state->count == 0
@@ -132,86 +94,248 @@ add_numeric(GstoreAggregateState *state, int kind, const GstoreNumeric *value)
 	state->count++;
 }
 
-/* The rows whose value counts: position i of the selection is row at. */
-#define EACH_ROW(statement) \
-	for (int i = 0; i < n; i++) \
-	{ \
-		int at = selection ? selection[i] : i; \
-		GstoreAggregateState *state; \
-\
-		if (filter != NULL && (!filter->clean ? filter->states[at] : 0)) \
-		{ \
-			if (filter->states[at] > GSTORE_STATE_NULL) \
-				return filter->states[at]; \
-			continue; \
-		} \
-		if (filter != NULL && !((const gstore_logic *) filter->values)[at]) \
-			continue; \
-		if (argument != NULL && !argument->clean && argument->states[at]) \
-		{ \
-			if (argument->states[at] > GSTORE_STATE_NULL) \
-				return argument->states[at]; \
-			continue; \
-		} \
-		state = gstore_group_states(groups, \
-									gstore_group_record(groups, numbers ? numbers[i] : 0)) + \
-				index; \
-		statement \
-	}
+/* ---- row by row ---- */
 
-/* One aggregate over a vector. */
-static uint8
-add_rows(GstoreGroups *groups, const GstoreMachine *machine, int index,
-		 const uint32 *numbers, const uint16 *selection, int n)
+/* One aggregate over a vector, and where its states are. */
+typedef struct Rows
 {
-	const GstoreProgramAggregate *aggregate = &groups->aggregates[index];
-	const GstoreVector *argument =
-		aggregate->argument == GSTORE_NO_REGISTER
-			? NULL
-			: &machine->registers[aggregate->argument];
-	const GstoreVector *filter =
-		aggregate->filter == GSTORE_NO_REGISTER
-			? NULL
-			: &machine->registers[aggregate->filter];
-	const void *values = argument ? argument->values : NULL;
+	GstoreGroups *groups;
+	int index;
+	const GstoreVector *argument; /* NULL: of rows */
+	const GstoreVector *filter;	  /* NULL: all */
+	const uint32 *numbers;		  /* NULL: of group 0 */
+	const uint16 *selection;
+	int n;
+} Rows;
+
+/* Does a row's value count?  *error: it, or whether, is an error. */
+static inline bool
+row_counts(const Rows *rows, int at, uint32 number, uint8 *error)
+{
+	const GstoreVector *filter = rows->filter;
+	const GstoreVector *argument = rows->argument;
+	GstoreExtra *extra;
+
+	if (filter != NULL && !filter->clean &&
+		filter->states[at] != GSTORE_STATE_VALUE)
+	{
+		if (filter->states[at] > GSTORE_STATE_NULL)
+			*error = filter->states[at];
+		return false;
+	}
+	if (filter != NULL && !((const gstore_logic *) filter->values)[at])
+		return false;
+	if (argument == NULL || argument->clean ||
+		argument->states[at] == GSTORE_STATE_VALUE)
+		return true;
+	if (argument->states[at] > GSTORE_STATE_NULL)
+		*error = argument->states[at];
+	else if (filter == NULL &&
+			 rows->groups->layouts[rows->index].form != GSTORE_FORM_FULL &&
+			 !rows->groups->layouts[rows->index].counts)
+	{
+		extra = gstore_group_extra(rows->groups, number, rows->index);
+		if (extra != NULL)
+			extra->missing++;
+	}
+	return false;
+}
+
+#define WORD(offset) (*(int64 *) (record + (offset)))
+#define REAL(offset) ((double *) (record + (offset)))
+
+/*
+ * The rows whose value counts: position i of the selection is row at, and
+ * record its group's.  Two loops, as mostly all do.
+ */
+#define EACH_ROW(statement) \
+	do \
+	{ \
+		uint8 *data = rows->groups->records.data; \
+		uint64 bytes = rows->groups->record_bytes; \
+		const uint16 *selection = rows->selection; \
+		const uint32 *numbers = rows->numbers; \
+		int n = rows->n; \
+\
+		if (rows->filter == NULL && \
+			(rows->argument == NULL || rows->argument->clean)) \
+			for (int i = 0; i < n; i++) \
+			{ \
+				int at = selection ? selection[i] : i; \
+				uint32 number = numbers ? numbers[i] : 0; \
+				uint8 *record = data + number * bytes; \
+\
+				(void) at; \
+				statement \
+			} \
+		else \
+			for (int i = 0; i < n; i++) \
+			{ \
+				int at = selection ? selection[i] : i; \
+				uint32 number = numbers ? numbers[i] : 0; \
+				uint8 *record = data + number * bytes; \
+\
+				if (!row_counts(rows, at, number, &error)) \
+					continue; \
+				if (layout.counts) \
+					WORD(layout.count) \
+				++; \
+				statement \
+			} \
+	} while (0)
+
+/* A sum went beyond 64 bits, or came back. */
+static void
+carry(const Rows *rows, uint32 number, bool negative)
+{
+	GstoreExtra *extra = gstore_group_extra(rows->groups, number, rows->index);
+
+	if (extra != NULL)
+		extra->carry += negative ? -1 : 1;
+}
+
+#define ADD_INTEGERS(ctype) \
+	do \
+	{ \
+		const ctype *values = rows->argument->values; \
+\
+		switch (kind) \
+		{ \
+			case GSTORE_AGGREGATE_SUM: \
+				EACH_ROW({ \
+					int64 *sum = &WORD(layout.value); \
+\
+					if (unlikely(__builtin_add_overflow(*sum, (int64) values[at], sum))) \
+						carry(rows, number, values[at] < 0); \
+				}); \
+				break; \
+			case GSTORE_AGGREGATE_MIN: \
+				EACH_ROW(WORD(layout.value) = Min(WORD(layout.value), values[at]);); \
+				break; \
+			case GSTORE_AGGREGATE_MAX: \
+				EACH_ROW(WORD(layout.value) = Max(WORD(layout.value), values[at]);); \
+				break; \
+			case GSTORE_AGGREGATE_AND: \
+				EACH_ROW(WORD(layout.value) &= values[at];); \
+				break; \
+			default: \
+				EACH_ROW(WORD(layout.value) |= values[at];); \
+				break; \
+		} \
+	} while (0)
+
+/* Of infinite inputs the sum may be infinite; of others it has overflowed. */
+static void
+mark_infinite(const Rows *rows, uint32 number, double value)
+{
+	GstoreExtra *extra;
+
+	if (!gstore_infinite_float8(value))
+		return;
+	extra = gstore_group_extra(rows->groups, number, rows->index);
+	if (extra != NULL)
+		extra->infinite = 1;
+}
+
+#define ADD_REALS(ctype) \
+	do \
+	{ \
+		const ctype *values = rows->argument->values; \
+\
+		switch (kind) \
+		{ \
+			case GSTORE_AGGREGATE_SUM: \
+				EACH_ROW({ \
+					double value = values[at]; \
+\
+					*REAL(layout.value) += value; \
+					if (unlikely(value - value != 0)) \
+						mark_infinite(rows, number, value); \
+				}); \
+				break; \
+			case GSTORE_AGGREGATE_MIN: \
+				EACH_ROW({ \
+					double *own = REAL(layout.value); \
+\
+					if (KEEPS_REAL(values[at], *own, -1)) \
+						*own = values[at]; \
+				}); \
+				break; \
+			case GSTORE_AGGREGATE_MAX: \
+				EACH_ROW({ \
+					double *own = REAL(layout.value); \
+\
+					if (KEEPS_REAL(values[at], *own, 1)) \
+						*own = values[at]; \
+				}); \
+				break; \
+			default: \
+				EACH_ROW({ \
+					double value = values[at]; \
+\
+					/* the loop for rows that do not all count has counted */ \
+					if (plain) \
+						WORD(layout.count) \
+					++; \
+					add_moment(REAL(layout.value), WORD(layout.count) - 1, value); \
+					if (unlikely(value - value != 0)) \
+						mark_infinite(rows, number, value); \
+				}); \
+				break; \
+		} \
+	} while (0)
+
+/* An error state of a row, or 0. */
+static uint8
+add_rows(const Rows *rows)
+{
+	const GstoreProgramAggregate *aggregate =
+		&rows->groups->aggregates[rows->index];
+	const GstoreStateLayout layout = rows->groups->layouts[rows->index];
+	bool plain = rows->filter == NULL &&
+				 (rows->argument == NULL || rows->argument->clean);
 	int kind = aggregate->kind;
+	uint8 error = GSTORE_STATE_VALUE;
 
 	if (kind == GSTORE_AGGREGATE_COUNT)
 	{
-		EACH_ROW(state->count++;)
-		return GSTORE_STATE_VALUE;
+		/* without a filter, it is what rows are less those that are missing */
+		if (!plain)
+			EACH_ROW((void) record;);
+		return error;
 	}
 	switch (aggregate->type)
 	{
 		case GSTORE_TYPE_BOOL:
-			EACH_ROW(add_integer(state, kind, ((const uint8 *) values)[at]);)
+			ADD_INTEGERS(uint8);
 			break;
 		case GSTORE_TYPE_INT2:
-			EACH_ROW(add_integer(state, kind, ((const int16 *) values)[at]);)
+			ADD_INTEGERS(int16);
 			break;
 		case GSTORE_TYPE_INT4:
 		case GSTORE_TYPE_DATE:
-			EACH_ROW(add_integer(state, kind, ((const int32 *) values)[at]);)
+			ADD_INTEGERS(int32);
 			break;
 		case GSTORE_TYPE_INT8:
 		case GSTORE_TYPE_TIMESTAMP:
 		case GSTORE_TYPE_DECIMAL:
-			EACH_ROW(add_integer(state, kind, ((const int64 *) values)[at]);)
+			ADD_INTEGERS(int64);
 			break;
 		case GSTORE_TYPE_FLOAT4:
-			EACH_ROW(add_real(state, kind, ((const float *) values)[at]);)
+			ADD_REALS(float);
 			break;
 		case GSTORE_TYPE_FLOAT8:
-			EACH_ROW(add_real(state, kind, ((const double *) values)[at]);)
+			ADD_REALS(double);
 			break;
 		case GSTORE_TYPE_NUMERIC:
-			EACH_ROW(add_numeric(state, kind,
-								 &((const GstoreNumeric *) values)[at]);)
+			EACH_ROW(gstore_state_add_numeric((GstoreAggregateState *) (record + layout.value),
+											  kind,
+											  (const GstoreNumeric *) rows->argument->values + at););
 			break;
 		default:
 			return GSTORE_STATE_BEYOND;
 	}
-	return GSTORE_STATE_VALUE;
+	return error;
 }
 
 /* ---- the vector at once ---- */
@@ -325,22 +449,17 @@ sum_integers(GstoreGroups *groups, int index, const GstoreVector *argument,
 		return false;
 	for (uint64 g = 0; g < groups->ngroups; g++)
 	{
-		GstoreAggregateState *state =
-			gstore_group_states(groups, gstore_group_record(groups, g)) +
-			index;
+		GstoreAggregateState state = {.count = counts->rows[g]};
 
-		if (!gstore_int128_add(&state->value.integer, state->value.integer,
-							   totals[g]))
-			state->state = GSTORE_STATE_BEYOND;
-		state->count += counts->rows[g];
+		state.value.integer = totals[g];
+		gstore_state_put(groups, g, index, &state, state.count);
 	}
 	return true;
 }
 
 static bool
 sum_reals(GstoreGroups *groups, int index, const GstoreVector *argument,
-		  const uint32 *numbers, const uint16 *selection, int n,
-		  const VectorCounts *counts)
+		  const uint32 *numbers, const uint16 *selection, int n)
 {
 	double totals[FEW_GROUPS];
 
@@ -352,14 +471,8 @@ sum_reals(GstoreGroups *groups, int index, const GstoreVector *argument,
 		if (totals[g] - totals[g] != 0) /* infinite or NaN: value by value */
 			return false;
 	for (uint64 g = 0; g < groups->ngroups; g++)
-	{
-		GstoreAggregateState *state =
-			gstore_group_states(groups, gstore_group_record(groups, g)) +
-			index;
-
-		state->value.real.sum += totals[g];
-		state->count += counts->rows[g];
-	}
+		*(double *) (gstore_group_record(groups, g) +
+					 groups->layouts[index].value) += totals[g];
 	return true;
 }
 
@@ -373,37 +486,48 @@ count_rows(const GstoreGroups *groups, const uint32 *numbers, int n,
 	else
 		for (int i = 0; i < n; i++)
 			counts->rows[numbers[i]]++;
+	for (uint64 g = 0; g < groups->ngroups; g++)
+		*gstore_group_rows(groups, g) += counts->rows[g];
+}
+
+void
+gstore_groups_count(GstoreGroups *groups, const uint32 *numbers, int n)
+{
+	uint8 *data = groups->records.data + groups->rows_at;
+	uint64 bytes = groups->record_bytes;
+
+	if (groups->is_wide && groups->fresh != NULL)
+		for (int i = 0; i < n; i++)
+		{
+			uint8 *record = groups->records.data + numbers[i] * bytes;
+
+			if (*(uint64 *) (record + groups->rows_at) == 0)
+				memcpy(record, groups->fresh, bytes);
+		}
+	for (int i = 0; i < n; i++)
+		++*(uint64 *) (data + numbers[i] * bytes);
 }
 
 /* Counts and sums of values that are all there; false: row by row. */
 static bool
-add_vector(GstoreGroups *groups, const GstoreMachine *machine, int index,
-		   const uint32 *numbers, const uint16 *selection, int n,
-		   const VectorCounts *counts)
+add_vector(const Rows *rows, const VectorCounts *counts)
 {
-	const GstoreProgramAggregate *aggregate = &groups->aggregates[index];
-	const GstoreVector *argument;
+	const GstoreProgramAggregate *aggregate =
+		&rows->groups->aggregates[rows->index];
 
-	if (aggregate->filter != GSTORE_NO_REGISTER ||
-		(aggregate->argument != GSTORE_NO_REGISTER &&
-		 !machine->registers[aggregate->argument].clean))
+	if (rows->filter != NULL ||
+		(rows->argument != NULL && !rows->argument->clean))
 		return false;
 	if (aggregate->kind == GSTORE_AGGREGATE_COUNT)
-	{
-		for (uint64 g = 0; g < groups->ngroups; g++)
-			gstore_group_states(groups, gstore_group_record(groups, g))[index]
-				.count += counts->rows[g];
 		return true;
-	}
 	if (aggregate->kind != GSTORE_AGGREGATE_SUM)
 		return false;
-	argument = &machine->registers[aggregate->argument];
 	if (aggregate->type == GSTORE_TYPE_FLOAT4 ||
 		aggregate->type == GSTORE_TYPE_FLOAT8)
-		return sum_reals(groups, index, argument, numbers, selection, n,
-						 counts);
-	return sum_integers(groups, index, argument, numbers, selection, n,
-						counts);
+		return sum_reals(rows->groups, rows->index, rows->argument,
+						 rows->numbers, rows->selection, rows->n);
+	return sum_integers(rows->groups, rows->index, rows->argument,
+						rows->numbers, rows->selection, rows->n, counts);
 }
 
 uint8
@@ -415,97 +539,28 @@ gstore_groups_accumulate(GstoreGroups *groups, const GstoreMachine *machine,
 	bool few = groups->ngroups <= FEW_GROUPS;
 	VectorCounts counts;
 
+	groups->rows += n;
 	if (few)
 		count_rows(groups, numbers, n, &counts);
+	else
+		gstore_groups_count(groups, numbers, n);
 	for (int i = 0; i < groups->naggregates; i++)
 	{
+		const GstoreProgramAggregate *aggregate = &groups->aggregates[i];
+		Rows rows = {groups, i, NULL, NULL, numbers, selection, n};
 		uint8 state;
 
-		if (groups->aggregates[i].distinct)
+		if (aggregate->distinct)
 			continue;
-		if (few && add_vector(groups, machine, i, numbers, selection, n,
-							  &counts))
+		if (aggregate->argument != GSTORE_NO_REGISTER)
+			rows.argument = &machine->registers[aggregate->argument];
+		if (aggregate->filter != GSTORE_NO_REGISTER)
+			rows.filter = &machine->registers[aggregate->filter];
+		if (few && add_vector(&rows, &counts))
 			continue;
-		state = add_rows(groups, machine, i, numbers, selection, n);
+		state = add_rows(&rows);
 		if (state != GSTORE_STATE_VALUE)
 			return state;
 	}
 	return GSTORE_STATE_VALUE;
-}
-
-void
-gstore_aggregate_value(const GstoreProgramAggregate *aggregate,
-					   GstoreAggregateState *state,
-					   const GstoreGroupKey *value)
-{
-	GstoreNumeric numeric = {0};
-	double real;
-
-	if (aggregate->kind == GSTORE_AGGREGATE_COUNT)
-		state->count++;
-	else if (aggregate->type == GSTORE_TYPE_FLOAT4 ||
-			 aggregate->type == GSTORE_TYPE_FLOAT8)
-	{
-		memcpy(&real, &value->word, sizeof(real));
-		add_real(state, aggregate->kind, real);
-	}
-	else if (aggregate->type == GSTORE_TYPE_NUMERIC)
-	{
-		numeric.value = (int64) value->word;
-		numeric.scale = (int32) value->meta;
-		add_numeric(state, aggregate->kind, &numeric);
-	}
-	else
-		add_integer(state, aggregate->kind, (int64) value->word);
-}
-
-/* ---- merging ---- */
-
-void
-gstore_aggregate_merge(const GstoreProgramAggregate *aggregate,
-					   GstoreAggregateState *to,
-					   const GstoreAggregateState *from)
-{
-	int64 count = to->count + from->count;
-	GstoreNumeric value = {0};
-
-	if (from->count == 0)
-		return;
-	if (from->state)
-		to->state = from->state;
-	if (aggregate->kind == GSTORE_AGGREGATE_COUNT)
-		;
-	else if (aggregate->kind == GSTORE_AGGREGATE_MOMENTS)
-	{
-		double n1 = (double) to->count;
-		double n2 = (double) from->count;
-
-		to->value.real.deviations += from->value.real.deviations;
-		if (to->count > 0)
-		{
-			double t = to->value.real.sum / n1 - from->value.real.sum / n2;
-
-			to->value.real.deviations += n1 * n2 * t * t / (n1 + n2);
-		}
-		to->value.real.sum += from->value.real.sum;
-	}
-	else if (aggregate->type == GSTORE_TYPE_FLOAT4 ||
-			 aggregate->type == GSTORE_TYPE_FLOAT8)
-	{
-		/* of finite values it may be infinite too */
-		uint8 infinite = to->infinite;
-
-		add_real(to, aggregate->kind, from->value.real.sum);
-		to->infinite = infinite;
-	}
-	else if (aggregate->type == GSTORE_TYPE_NUMERIC)
-	{
-		value.value = from->value.integer;
-		value.scale = from->scale;
-		add_numeric(to, aggregate->kind, &value);
-	}
-	else
-		add_integer(to, aggregate->kind, from->value.integer);
-	to->infinite |= from->infinite;
-	to->count = count;
 }

@@ -19,16 +19,18 @@ gstore_distinct_create(GstoreGroups *groups, const GstoreProgram *program)
 
 	groups->sets = calloc(groups->naggregates, sizeof(GstoreGroups *));
 	fine = fine && groups->sets != NULL;
-	if (fine)
-		memcpy(keys, groups->key_registers, groups->nkeys * sizeof(uint16));
+	for (int k = 0; fine && k < groups->nkeys; k++)
+		keys[k] = groups->keys[k].reg;
 	for (int i = 0; fine && i < groups->naggregates; i++)
 	{
 		if (!groups->aggregates[i].distinct)
 			continue;
 		keys[groups->nkeys] = groups->aggregates[i].argument;
 		groups->sets[i] = gstore_groups_make(program, keys, groups->nkeys + 1,
-											 0, groups->memory_limit);
+											 0, false, groups->memory_limit);
 		fine = groups->sets[i] != NULL;
+		if (fine)
+			groups->sets[i]->options = groups->options;
 	}
 	free(keys);
 	return fine;
@@ -100,6 +102,8 @@ gstore_distinct_add(GstoreGroups *groups, const GstoreMachine *machine,
 									  error);
 		if (status != GSTORE_ENGINE_OK)
 			return status;
+		groups->sets[i]->rows += count;
+		gstore_groups_count(groups->sets[i], groups->sets[i]->numbers, count);
 	}
 	return GSTORE_ENGINE_OK;
 }
@@ -110,30 +114,38 @@ finish_set(GstoreGroups *groups, int index, const GstoreEngineOptions *options)
 {
 	const GstoreGroups *set = groups->sets[index];
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
+	/* bits of the keys that both have */
+	uint64 prefix = (UINT64_C(1) << Min(groups->nkeys, GSTORE_HEAD_KEYS)) - 1;
+	uint64 *words = malloc(set->key_words * sizeof(uint64));
+	uint64 looked = 0;
 
-	for (uint64 i = 0; i < set->ngroups; i++)
+	if (words == NULL)
+		return GSTORE_ENGINE_OUT_OF_MEMORY;
+	for (uint64 i = 0; status == GSTORE_ENGINE_OK && gstore_groups_next(set, &i);
+		 i++)
 	{
-		const GstoreGroupKey *keys =
-			(const GstoreGroupKey *) gstore_group_record(set, i);
+		uint64 head = gstore_group_words(set, i, words);
+		GstoreGroupKey value;
 		uint32 number = 0;
-		uint64 hash = 0;
 
-		if (i % GSTORE_VECTOR_ROWS == 0 && gstore_engine_stops(options))
-			return GSTORE_ENGINE_CANCELLED;
-		for (int k = 0; k < groups->nkeys; k++)
-			hash = gstore_group_hash(groups, k, &keys[k], hash);
-		if (groups->nkeys > 0)
-			number = gstore_group_find(groups, keys, 1, hash, &status);
+		if (looked++ % GSTORE_VECTOR_ROWS == 0 && gstore_engine_stops(options))
+			status = GSTORE_ENGINE_CANCELLED;
+		/* the groups' keys are the set's first */
+		if (groups->is_wide)
+			number = (head & 1) ? 0
+								: (uint32) (words[0] - (uint64) groups->base);
+		else if (groups->nkeys > 0)
+			number = gstore_group_find(groups, words, 1,
+									   gstore_group_head(groups, groups->nkeys, words, 1,
+														 (uint32) (head & prefix)),
+									   &status);
 		if (status != GSTORE_ENGINE_OK)
-			return status;
-		gstore_aggregate_value(&groups->aggregates[index],
-							   gstore_group_states(groups,
-												   gstore_group_record(groups,
-																	   number)) +
-								   index,
-							   &keys[groups->nkeys]);
+			break;
+		gstore_group_key(set, groups->nkeys, words, head, &value);
+		gstore_state_add(groups, number, index, &value);
 	}
-	return GSTORE_ENGINE_OK;
+	free(words);
+	return status == GSTORE_ENGINE_OK ? groups->failed : status;
 }
 
 GstoreEngineStatus

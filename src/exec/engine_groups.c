@@ -1,6 +1,6 @@
 /*
  * engine_groups.c
- *	  Groups: a table of a thread's own, and how two become one.
+ *	  Groups: a table of a thread's own.
  *
  * A hash table of record numbers, grown at half full, finds a group's record.
  * Texts of up to 8 bytes are kept in the key itself, longer ones are copied,
@@ -26,18 +26,21 @@ struct GstoreTextBlock
 
 /* Groups from which on they are beyond the caches. */
 #define PREFETCH_GROUPS 8192
-#define PREFETCH_AHEAD 16
-/* Groups from which on another thread's finding them too costs more than
- * sharing them. */
-#define MANY_GROUPS 32768
+#define PREFETCH_AHEAD 64
 
-/* Count bytes that are about to be taken; false: they would pass the limit. */
-static bool
-count_memory(GstoreGroups *groups, uint64 bytes, GstoreEngineStatus *status)
+bool
+gstore_groups_count_memory(GstoreGroups *groups, uint64 bytes,
+						   GstoreEngineStatus *status)
 {
+	uint64 each = groups->record_bytes +
+				  (groups->extras.data == NULL
+					   ? 0
+					   : groups->naggregates * sizeof(GstoreExtra));
+	uint64 records = groups->is_wide ? groups->ngroups - groups->from
+									 : groups->ngroups;
+
 	if (groups->memory_limit > 0 &&
-		groups->memory + groups->ngroups * groups->record_bytes + bytes >
-			groups->memory_limit)
+		groups->memory + records * each + bytes > groups->memory_limit)
 	{
 		*status = GSTORE_ENGINE_LIMIT;
 		return false;
@@ -46,53 +49,89 @@ count_memory(GstoreGroups *groups, uint64 bytes, GstoreEngineStatus *status)
 	return true;
 }
 
+/* Where the keys' words are in a record. */
+static void
+lay_out_keys(GstoreGroups *groups, const uint16 *keys)
+{
+	for (int i = 0; i < groups->nkeys; i++)
+	{
+		GstoreKeyLayout *key = &groups->keys[i];
+
+		key->reg = keys[i];
+		key->type = groups->registers[keys[i]].type;
+		key->has_meta = key->type == GSTORE_TYPE_TEXT ||
+						key->type == GSTORE_TYPE_NUMERIC ||
+						i >= GSTORE_HEAD_KEYS;
+		key->word = groups->key_words;
+		groups->key_words += key->has_meta ? 2 : 1;
+		groups->has_texts |= key->type == GSTORE_TYPE_TEXT;
+	}
+}
+
+static bool
+reserve_hashed(GstoreGroups *groups)
+{
+	uint64 most = groups->nkeys == 0 ? 1 : GSTORE_NO_GROUP;
+
+	if (groups->memory_limit > 0)
+		most = Min(most, groups->memory_limit / groups->record_bytes + 1);
+	groups->mask = 1023;
+	return gstore_space_reserve(&groups->records, most * groups->record_bytes) &&
+		   gstore_space_reserve(&groups->slots,
+								(groups->mask + 1) * sizeof(uint64)) &&
+		   gstore_space_grow(&groups->slots,
+							 (groups->mask + 1) * sizeof(uint64));
+}
+
 GstoreGroups *
 gstore_groups_make(const GstoreProgram *program, const uint16 *keys, int nkeys,
-				   int naggregates, uint64 memory_limit)
+				   int naggregates, bool is_wide, uint64 memory_limit)
 {
 	GstoreGroups *groups = calloc(1, sizeof(*groups));
-	uint64 most;
+	bool fine;
 
 	if (groups == NULL)
 		return NULL;
 	groups->nkeys = nkeys;
 	groups->naggregates = naggregates;
+	groups->program = program;
 	groups->aggregates = GSTORE_PROGRAM_PART(program, GstoreProgramAggregate,
 											 aggregates);
 	groups->registers = GSTORE_PROGRAM_PART(program, GstoreRegister,
 											registers);
 	groups->memory_limit = memory_limit;
-	groups->record_bytes = (uint32) Max(16, nkeys * sizeof(GstoreGroupKey) +
-												naggregates *
-													sizeof(GstoreAggregateState));
-	most = (uint64) groups->record_bytes * (nkeys == 0 ? 1 : GSTORE_NO_GROUP);
-	if (memory_limit > 0)
-		most = Min(most, memory_limit + groups->record_bytes);
-	groups->mask = 1023;
-	groups->key_registers = calloc(Max(1, nkeys), sizeof(uint16));
-	groups->keys = malloc(Max(1, nkeys) * sizeof(GstoreGroupKey) *
-						  GSTORE_VECTOR_ROWS);
-	if (groups->key_registers == NULL || groups->keys == NULL ||
-		!gstore_space_reserve(&groups->records, most) ||
-		!gstore_space_reserve(&groups->slots,
-							  (groups->mask + 1) * sizeof(uint64)) ||
-		!gstore_space_grow(&groups->slots,
-						   (groups->mask + 1) * sizeof(uint64)))
+	groups->is_wide = is_wide;
+	groups->keys = calloc(Max(1, nkeys), sizeof(GstoreKeyLayout));
+	groups->layouts = calloc(Max(1, naggregates), sizeof(GstoreStateLayout));
+	fine = groups->keys != NULL && groups->layouts != NULL;
+	if (fine)
+		lay_out_keys(groups, keys);
+	fine = fine &&
+		   gstore_states_lay_out(groups, is_wide || nkeys == 0
+											 ? 0
+											 : (uint32) ((1 + groups->key_words) *
+														 sizeof(uint64)));
+	if (is_wide)
+		fine = fine && gstore_wide_reserve(groups);
+	else
+	{
+		groups->words = malloc(Max(1, groups->key_words) * sizeof(uint64) *
+							   GSTORE_VECTOR_ROWS);
+		fine = fine && groups->words != NULL && reserve_hashed(groups);
+	}
+	if (!fine)
 	{
 		gstore_groups_destroy(groups);
 		return NULL;
 	}
-	for (int i = 0; i < nkeys; i++)
-	{
-		groups->key_registers[i] = keys[i];
-		groups->has_texts |= groups->registers[keys[i]].type == GSTORE_TYPE_TEXT;
-	}
-	groups->direct = gstore_direct_keys_create(groups);
+	if (!is_wide)
+		groups->direct = gstore_direct_keys_create(groups);
 	return groups;
 }
 
 GstoreGroups *
-gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
+gstore_groups_create(const GstoreProgram *program, uint64 memory_limit,
+					 const GstoreEngineOptions *options)
 {
 	const GstoreProgramAggregate *aggregates =
 		GSTORE_PROGRAM_PART(program, GstoreProgramAggregate, aggregates);
@@ -103,8 +142,10 @@ gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
 		tables += aggregates[i].distinct;
 	groups = gstore_groups_make(program,
 								GSTORE_PROGRAM_PART(program, uint16, keys),
-								program->nkeys, program->naggregates,
+								program->nkeys, program->naggregates, false,
 								memory_limit / tables);
+	if (groups != NULL)
+		groups->options = options;
 	if (groups != NULL && tables > 1 &&
 		!gstore_distinct_create(groups, program))
 	{
@@ -114,11 +155,9 @@ gstore_groups_create(const GstoreProgram *program, uint64 memory_limit)
 	return groups;
 }
 
-void
-gstore_groups_destroy(GstoreGroups *groups)
+static void
+release(GstoreGroups *groups)
 {
-	if (groups == NULL)
-		return;
 	while (groups->texts != NULL)
 	{
 		GstoreTextBlock *next = groups->texts->next;
@@ -128,11 +167,32 @@ gstore_groups_destroy(GstoreGroups *groups)
 	}
 	gstore_space_release(&groups->records);
 	gstore_space_release(&groups->slots);
+	gstore_space_release(&groups->extras);
+	free(groups->words);
 	free(groups->keys);
-	free(groups->key_registers);
+	free(groups->layouts);
+	free(groups->fresh);
 	gstore_distinct_destroy(groups);
 	gstore_direct_keys_destroy(groups->direct);
+}
+
+void
+gstore_groups_destroy(GstoreGroups *groups)
+{
+	if (groups == NULL)
+		return;
+	release(groups);
 	free(groups);
+}
+
+void
+gstore_groups_replace(GstoreGroups *groups, GstoreGroups *by)
+{
+	by->sets = groups->sets;
+	groups->sets = NULL;
+	release(groups);
+	*groups = *by;
+	free(by);
 }
 
 /* ---- finding groups ---- */
@@ -151,7 +211,7 @@ grow_slots(GstoreGroups *groups, GstoreEngineStatus *status)
 	GstoreSpace space;
 	uint64 *slots;
 
-	if (!count_memory(groups, bytes, status))
+	if (!gstore_groups_count_memory(groups, bytes, status))
 		return false;
 	if (!gstore_space_reserve(&space, bytes) ||
 		!gstore_space_grow(&space, bytes))
@@ -181,7 +241,7 @@ grow_slots(GstoreGroups *groups, GstoreEngineStatus *status)
 }
 
 void
-gstore_groups_prefetch(const GstoreGroups *groups, const uint64 *hashes,
+gstore_groups_prefetch(const GstoreGroups *groups, const uint64 *heads,
 					   int n)
 {
 	const uint64 *slots = slots_of(groups);
@@ -192,17 +252,21 @@ gstore_groups_prefetch(const GstoreGroups *groups, const uint64 *hashes,
 	for (int i = 0; i < n + PREFETCH_AHEAD; i++)
 	{
 		if (i < n)
-			__builtin_prefetch(&slots[hashes[i] & UINT32_MAX & groups->mask]);
+			__builtin_prefetch(&slots[gstore_head_hash(heads[i]) & groups->mask]);
 		if (i >= PREFETCH_AHEAD)
 		{
-			uint64 hash = hashes[i - PREFETCH_AHEAD] & UINT32_MAX;
+			uint32 hash = gstore_head_hash(heads[i - PREFETCH_AHEAD]);
 			uint64 slot = slots[hash & groups->mask];
 
 			if (slot != 0)
+			{
+				const uint8 *record =
+					gstore_group_record(groups, (uint32) slot - 1);
+
 				for (uint32 at = 0; at < groups->record_bytes; at += 64)
-					__builtin_prefetch(gstore_group_record(groups,
-														   (uint32) slot - 1) +
-									   at);
+					__builtin_prefetch(record + at);
+				__builtin_prefetch(record + groups->record_bytes - 1);
+			}
 		}
 	}
 }
@@ -210,20 +274,28 @@ gstore_groups_prefetch(const GstoreGroups *groups, const uint64 *hashes,
 uint32
 gstore_group_new(GstoreGroups *groups, GstoreEngineStatus *status)
 {
-	if (groups->ngroups >= GSTORE_NO_GROUP ||
-		!count_memory(groups, groups->record_bytes, status))
+	if (groups->ngroups >= GSTORE_NO_GROUP)
 	{
 		*status = GSTORE_ENGINE_LIMIT;
 		return GSTORE_NO_GROUP;
 	}
-	groups->memory -= groups->record_bytes;
-	if (!gstore_space_grow(&groups->records,
-						   (groups->ngroups + 1) * groups->record_bytes))
+	groups->ngroups++;
+	if (!gstore_groups_count_memory(groups, 0, status))
 	{
+		groups->ngroups--;
+		return GSTORE_NO_GROUP;
+	}
+	if (!gstore_space_grow(&groups->records,
+						   groups->ngroups * groups->record_bytes))
+	{
+		groups->ngroups--;
 		*status = GSTORE_ENGINE_OUT_OF_MEMORY;
 		return GSTORE_NO_GROUP;
 	}
-	return (uint32) groups->ngroups++;
+	if (groups->fresh != NULL)
+		memcpy(gstore_group_record(groups, groups->ngroups - 1), groups->fresh,
+			   groups->record_bytes);
+	return (uint32) groups->ngroups - 1;
 }
 
 /* A copy of a long text that lives as long as the groups. */
@@ -241,7 +313,7 @@ keep_text(GstoreGroups *groups, const uint8 *data, uint64 length,
 
 		room = Max(room, length);
 
-		if (!count_memory(groups, sizeof(GstoreTextBlock) + room, status))
+		if (!gstore_groups_count_memory(groups, sizeof(GstoreTextBlock) + room, status))
 			return NULL;
 		block = malloc(sizeof(GstoreTextBlock) + room);
 		if (block == NULL)
@@ -260,28 +332,32 @@ keep_text(GstoreGroups *groups, const uint8 *data, uint64 length,
 }
 
 static inline bool
-is_long_text(const GstoreGroups *groups, int key, const GstoreGroupKey *value)
+is_long_text(const GstoreKeyLayout *key, uint64 meta)
 {
-	return groups->registers[groups->key_registers[key]].type ==
-			   GSTORE_TYPE_TEXT &&
-		   value->meta != GSTORE_KEY_NULL && value->meta > 8;
+	return key->type == GSTORE_TYPE_TEXT && meta != GSTORE_KEY_NULL && meta > 8;
 }
 
 bool
 gstore_group_has_texts(const GstoreGroups *groups, uint32 number,
-					   const GstoreGroupKey *keys, uint64 stride)
+					   const uint64 *words, uint64 stride)
 {
-	const GstoreGroupKey *own =
-		(const GstoreGroupKey *) gstore_group_record(groups, number);
+	const uint64 *own =
+		(const uint64 *) gstore_group_record(groups, number) + 1;
 
-	for (int i = 0; i < groups->nkeys; i++, keys += stride)
+	for (int i = 0; i < groups->nkeys; i++)
 	{
-		if (own[i].meta != keys->meta)
+		const GstoreKeyLayout *key = &groups->keys[i];
+		uint64 word = words[key->word * stride];
+		uint64 meta;
+
+		if (key->has_meta && own[key->word + 1] != words[(key->word + 1) * stride])
 			return false;
-		if (own[i].word != keys->word &&
-			(!is_long_text(groups, i, keys) ||
-			 memcmp((const void *) (uintptr_t) own[i].word,
-					(const void *) (uintptr_t) keys->word, keys->meta) != 0))
+		if (own[key->word] == word)
+			continue;
+		meta = key->has_meta ? own[key->word + 1] : 0;
+		if (!is_long_text(key, meta) ||
+			memcmp((const void *) (uintptr_t) own[key->word],
+				   (const void *) (uintptr_t) word, meta) != 0)
 			return false;
 	}
 	return true;
@@ -294,65 +370,86 @@ mix(uint64 hash, uint64 word)
 	return hash ^ (hash >> 32);
 }
 
-uint64
-gstore_group_hash(const GstoreGroups *groups, int key,
-				  const GstoreGroupKey *value, uint64 hash)
+static uint64
+mix_text(uint64 hash, const uint8 *data, uint64 length)
 {
-	hash = mix(hash, value->meta);
-	if (is_long_text(groups, key, value))
-	{
-		const uint8 *data = (const uint8 *) (uintptr_t) value->word;
-		uint64 word;
+	uint64 word;
 
-		for (uint64 i = 0; i + 8 <= value->meta; i += 8)
-		{
-			memcpy(&word, data + i, 8);
-			hash = mix(hash, word);
-		}
-		memcpy(&word, data + value->meta - 8, 8);
-		return mix(hash, word);
+	for (uint64 i = 0; i + 8 <= length; i += 8)
+	{
+		memcpy(&word, data + i, 8);
+		hash = mix(hash, word);
 	}
-	return mix(hash, value->word);
+	memcpy(&word, data + length - 8, 8);
+	return mix(hash, word);
+}
+
+uint64
+gstore_group_head(const GstoreGroups *groups, int nkeys, const uint64 *words,
+				  uint64 stride, uint32 nulls)
+{
+	uint64 hash = nulls;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		const GstoreKeyLayout *key = &groups->keys[i];
+		uint64 word = words[key->word * stride];
+		uint64 meta = 0;
+
+		if (key->has_meta)
+		{
+			meta = words[(key->word + 1) * stride];
+			hash = mix(hash, meta);
+		}
+		hash = is_long_text(key, meta)
+				   ? mix_text(hash, (const uint8 *) (uintptr_t) word, meta)
+				   : mix(hash, word);
+	}
+	return hash << 32 | nulls;
 }
 
 /* Keep the keys in a new group's record, long texts as copies. */
 static bool
-keep_keys(GstoreGroups *groups, uint32 number, const GstoreGroupKey *keys,
-		  uint64 stride, GstoreEngineStatus *status)
+keep_keys(GstoreGroups *groups, uint32 number, const uint64 *words,
+		  uint64 stride, uint64 head, GstoreEngineStatus *status)
 {
-	GstoreGroupKey *own =
-		(GstoreGroupKey *) gstore_group_record(groups, number);
+	uint64 *own = (uint64 *) gstore_group_record(groups, number);
 
-	for (int i = 0; i < groups->nkeys; i++)
+	*own++ = head;
+	for (uint32 i = 0; i < groups->key_words; i++)
+		own[i] = words[i * stride];
+	for (int i = 0; groups->has_texts && i < groups->nkeys; i++)
 	{
-		own[i] = keys[i * stride];
-		if (is_long_text(groups, i, &own[i]))
+		const GstoreKeyLayout *key = &groups->keys[i];
+
+		if (key->has_meta && is_long_text(key, own[key->word + 1]))
 		{
-			uint8 *text = keep_text(groups,
-									(const uint8 *) (uintptr_t) own[i].word,
-									own[i].meta, status);
+			uint8 *text =
+				keep_text(groups, (const uint8 *) (uintptr_t) own[key->word],
+						  own[key->word + 1], status);
 
 			if (text == NULL)
 				return false;
-			own[i].word = (uintptr_t) text;
+			own[key->word] = (uintptr_t) text;
 		}
 	}
 	return true;
 }
 
 uint32
-gstore_group_find(GstoreGroups *groups, const GstoreGroupKey *keys,
-				  uint64 stride, uint64 hash, GstoreEngineStatus *status)
+gstore_group_find(GstoreGroups *groups, const uint64 *words, uint64 stride,
+				  uint64 head, GstoreEngineStatus *status)
 {
-	uint64 tag = hash & UINT32_MAX;
-	uint64 at = tag & groups->mask;
+	uint64 hash = gstore_head_hash(head);
+	uint64 at = hash & groups->mask;
 	uint64 slot;
 	uint32 number;
 
 	while ((slot = slots_of(groups)[at]) != 0)
 	{
 		number = (uint32) slot - 1;
-		if (slot >> 32 == tag && gstore_group_is(groups, number, keys, stride))
+		if (slot >> 32 == hash &&
+			gstore_group_is(groups, number, words, stride, head))
 			return number;
 		at = (at + 1) & groups->mask;
 	}
@@ -360,20 +457,20 @@ gstore_group_find(GstoreGroups *groups, const GstoreGroupKey *keys,
 	{
 		if (!grow_slots(groups, status))
 			return GSTORE_NO_GROUP;
-		at = tag & groups->mask;
+		at = hash & groups->mask;
 		while (slots_of(groups)[at] != 0)
 			at = (at + 1) & groups->mask;
 	}
 	number = gstore_group_new(groups, status);
 	if (number == GSTORE_NO_GROUP)
 		return GSTORE_NO_GROUP;
-	if (!keep_keys(groups, number, keys, stride, status))
+	if (!keep_keys(groups, number, words, stride, head, status))
 	{
 		/* no slot leads to it: as if it were not there */
 		groups->ngroups--;
 		return GSTORE_NO_GROUP;
 	}
-	slots_of(groups)[at] = (tag << 32) | groups->ngroups;
+	slots_of(groups)[at] = (hash << 32) | groups->ngroups;
 	return number;
 }
 
@@ -394,150 +491,34 @@ gstore_groups_add(GstoreGroups *groups, const GstoreMachine *machine,
 	if (status != GSTORE_ENGINE_OK)
 		return status;
 	*error = gstore_groups_accumulate(groups, machine, selection, n);
-	return *error == GSTORE_STATE_VALUE ? GSTORE_ENGINE_OK
-										: GSTORE_ENGINE_STATE;
-}
-
-/* ---- merging ---- */
-
-GstoreEngineStatus
-gstore_groups_absorb(GstoreGroups *groups, const GstoreGroupKey *keys,
-					 GstoreAggregateState **states)
-{
-	GstoreEngineStatus status = GSTORE_ENGINE_OK;
-	uint64 hash = 0;
-	uint32 number;
-
-	for (int k = 0; k < groups->nkeys; k++)
-		hash = gstore_group_hash(groups, k, &keys[k], hash);
-	number = gstore_group_find(groups, keys, 1, hash, &status);
-	if (number != GSTORE_NO_GROUP)
-		*states = gstore_group_states(groups,
-									  gstore_group_record(groups, number));
-	return status;
+	return *error == GSTORE_STATE_VALUE ? groups->failed : GSTORE_ENGINE_STATE;
 }
 
 bool
-gstore_groups_many(const GstoreGroups *groups)
+gstore_groups_next(const GstoreGroups *groups, uint64 *number)
 {
-	return groups->ngroups >= MANY_GROUPS && groups->sets == NULL &&
-		   groups->direct == NULL;
-}
-
-bool
-gstore_groups_empty(const GstoreGroups *groups)
-{
-	return groups->ngroups == 0;
-}
-
-/* Up to a vector of groups of another table into this one: those whose hash,
- * masked, is as given. */
-static GstoreEngineStatus
-merge_vector(GstoreGroups *groups, const GstoreGroups *other, uint64 first,
-			 int n, uint64 mask, uint64 hash)
-{
-	GstoreEngineStatus status = GSTORE_ENGINE_OK;
-	uint32 *chosen = groups->numbers;
-	int nchosen = 0;
-
-	for (int i = 0; i < n; i++)
+	if (!groups->is_wide)
+		return *number < groups->ngroups;
+	for (; *number < groups->ngroups; ++*number)
 	{
-		const GstoreGroupKey *keys =
-			(const GstoreGroupKey *) gstore_group_record(other, first + i);
-		uint64 own = 0;
-
-		for (int k = 0; k < groups->nkeys; k++)
-			own = gstore_group_hash(groups, k, &keys[k], own);
-		groups->hashes[nchosen] = own;
-		chosen[nchosen] = (uint32) (first + i);
-		nchosen += (own & mask) == hash;
+		if (*number > 0 && *number < groups->from)
+			*number = groups->from;
+		if (*gstore_group_rows(groups, *number) > 0)
+			return true;
 	}
-	for (int i = 0; i < nchosen; i++)
+	return false;
+}
+
+uint64
+gstore_group_words(const GstoreGroups *groups, uint64 number, uint64 *words)
+{
+	const uint64 *record = (const uint64 *) gstore_group_record(groups, number);
+
+	if (!groups->is_wide)
 	{
-		uint8 *from = gstore_group_record(other, chosen[i]);
-		GstoreAggregateState *states;
-		uint32 number = 0;
-
-		if (i % GSTORE_PREFETCH_ROWS == 0)
-			gstore_groups_prefetch(groups, &groups->hashes[i],
-								   Min(nchosen - i, GSTORE_PREFETCH_ROWS));
-		if (groups->nkeys > 0)
-			number = gstore_group_find(groups, (GstoreGroupKey *) from, 1,
-									   groups->hashes[i], &status);
-		else if (groups->ngroups == 0)
-			number = gstore_group_new(groups, &status);
-		if (number == GSTORE_NO_GROUP)
-			return status;
-		states = gstore_group_states(groups,
-									 gstore_group_record(groups, number));
-		for (int j = 0; j < groups->naggregates; j++)
-			gstore_aggregate_merge(&groups->aggregates[j], &states[j],
-								   gstore_group_states(other, from) + j);
+		memcpy(words, record + 1, groups->key_words * sizeof(uint64));
+		return groups->nkeys == 0 ? 0 : record[0];
 	}
-	return GSTORE_ENGINE_OK;
-}
-
-GstoreEngineStatus
-gstore_groups_merge_some(GstoreGroups *groups, const GstoreGroups *other,
-						 uint64 mask, uint64 hash)
-{
-	GstoreEngineStatus status = GSTORE_ENGINE_OK;
-
-	for (uint64 first = 0;
-		 first < other->ngroups && status == GSTORE_ENGINE_OK;
-		 first += GSTORE_VECTOR_ROWS)
-		status = merge_vector(groups, other, first,
-							  (int) Min(other->ngroups - first,
-										GSTORE_VECTOR_ROWS),
-							  mask, hash);
-	return status;
-}
-
-GstoreEngineStatus
-gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
-					const GstoreEngineOptions *options)
-{
-	GstoreEngineStatus status = GSTORE_ENGINE_OK;
-
-	groups->memory_limit = options->memory_limit;
-	for (uint64 first = 0; first < other->ngroups; first += GSTORE_VECTOR_ROWS)
-	{
-		int n = (int) Min(other->ngroups - first, GSTORE_VECTOR_ROWS);
-
-		status = merge_vector(groups, other, first, n, 0, 0);
-		if (status == GSTORE_ENGINE_OK && gstore_engine_stops(options))
-			status = GSTORE_ENGINE_CANCELLED;
-		if (status != GSTORE_ENGINE_OK)
-			return status;
-	}
-	for (int i = 0; groups->sets != NULL && i < groups->naggregates; i++)
-	{
-		if (groups->sets[i] != NULL)
-			status = gstore_groups_merge(groups->sets[i], other->sets[i],
-										 options);
-		if (status != GSTORE_ENGINE_OK)
-			return status;
-	}
-	return GSTORE_ENGINE_OK;
-}
-
-GstoreEngineStatus
-gstore_groups_finish(GstoreGroups *groups, const GstoreEngineOptions *options)
-{
-	return groups->sets == NULL ? GSTORE_ENGINE_OK
-								: gstore_distinct_finish(groups, options);
-}
-
-bool
-gstore_groups_get(const GstoreGroups *groups, uint64 index,
-				  const GstoreGroupKey **keys, GstoreAggregateState **states)
-{
-	uint8 *record;
-
-	if (index >= groups->ngroups)
-		return false;
-	record = gstore_group_record(groups, index);
-	*keys = (GstoreGroupKey *) record;
-	*states = gstore_group_states(groups, record);
-	return true;
+	words[0] = number == 0 ? 0 : (uint64) groups->base + number;
+	return gstore_group_head(groups, 1, words, 1, number == 0);
 }

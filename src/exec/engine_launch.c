@@ -5,8 +5,9 @@
  * Results go into an engine of the same program, as if its threads had computed
  * them.  Includes no PostgreSQL header.
  */
+#include <stdlib.h>
+
 #include "codec/arrow.h"
-#include "exec/engine_groups.h"
 #include "exec/engine_kernel.h"
 #include "kernel_ops.h"
 
@@ -419,28 +420,26 @@ gstore_kernel_absorb_groups(const GstoreKernelProgram *program,
 	GstoreEngineStatus status = GSTORE_ENGINE_OK;
 	const uint64 *record = records;
 	GstoreGroupKey keys[GSTORE_KERNEL_KEYS];
+	GstoreAggregateState *states = malloc((from->naggregates + 1) *
+										  sizeof(GstoreAggregateState));
 
+	if (states == NULL)
+		return GSTORE_ENGINE_OUT_OF_MEMORY;
 	for (uint64 i = 0; i < n && status == GSTORE_ENGINE_OK; i++)
 	{
 		const GstoreSharedState *shared;
-		GstoreAggregateState *states;
 		uint64 nulls = record[from->nkeys];
 
 		for (int k = 0; k < from->nkeys; k++)
 			keys[k] = key_of(&registers[key_registers[k]], record[k],
 							 (nulls >> k & 1) != 0);
 		shared = (const GstoreSharedState *) (record + from->nkeys + 1);
-		status = gstore_engine_absorb_group(engine, keys, &states);
-		for (int j = 0; j < from->naggregates && status == GSTORE_ENGINE_OK;
-			 j++)
-		{
-			GstoreAggregateState state;
-
-			shared_state_of(&aggregates[j], &shared[j], &state);
-			gstore_aggregate_merge(&aggregates[j], &states[j], &state);
-		}
+		for (int j = 0; j < from->naggregates; j++)
+			shared_state_of(&aggregates[j], &shared[j], &states[j]);
+		status = gstore_engine_absorb_group(engine, keys, states);
 		record += GSTORE_RECORD_WORDS(from->nkeys, from->naggregates);
 	}
+	free(states);
 	return status;
 }
 

@@ -335,8 +335,7 @@ load_small_decimals(GstoreVector *vector, const GstoreColumnView *view,
 #define LOAD_SHIFTED(ctype, epoch) \
 	do \
 	{ \
-		ctype *restrict to = vector->own; \
-		const uint8 *source = view->values + first * sizeof(ctype); \
+		ctype *restrict to = target; \
 		ctype value; \
 \
 		if (is_dense(selection, n)) \
@@ -355,6 +354,18 @@ load_small_decimals(GstoreVector *vector, const GstoreColumnView *view,
 				to[selection[i]] = value - (ctype) (epoch); \
 			} \
 	} while (0)
+
+GSTORE_VECTORISED static void
+load_days(void *target, const uint8 *source, const uint16 *selection, int n)
+{
+	LOAD_SHIFTED(uint32, GSTORE_EPOCH_DAYS);
+}
+
+GSTORE_VECTORISED static void
+load_instants(void *target, const uint8 *source, const uint16 *selection, int n)
+{
+	LOAD_SHIFTED(uint64, GSTORE_EPOCH_MICROSECONDS);
+}
 
 static void
 load_intervals(GstoreVector *vector, const GstoreColumnView *view,
@@ -383,9 +394,11 @@ load_arrow_fixed(GstoreVector *vector, const GstoreColumnView *view,
 	if (view->arrow_kind == GSTORE_ARROW_INTERVAL)
 		load_intervals(vector, view, first, selection, n);
 	else if (view->arrow_kind == GSTORE_ARROW_DATE)
-		LOAD_SHIFTED(uint32, GSTORE_EPOCH_DAYS);
+		load_days(vector->own, view->values + first * sizeof(uint32), selection,
+				  n);
 	else
-		LOAD_SHIFTED(uint64, GSTORE_EPOCH_MICROSECONDS);
+		load_instants(vector->own, view->values + first * sizeof(uint64),
+					  selection, n);
 	load_validity(vector, view, first, selection, n);
 }
 
@@ -492,6 +505,32 @@ arrow_offset(const GstoreColumnView *view, uint64 row)
 	return narrow;
 }
 
+/* All rows up to the last selected one, with offsets of 32 bits; returns not zero
+ * if some text is not one. */
+static uint64
+load_short_texts(GstoreText *restrict to, const GstoreColumnView *view,
+				 const uint8 *offsets, int n)
+{
+	const uint8 *base = view->base;
+	uint64 last = view->base_to;
+	uint64 odd = 0;
+	uint32 start;
+
+	memcpy(&start, offsets, sizeof(start));
+	odd |= start < view->base_from;
+	for (int i = 0; i < n; i++)
+	{
+		uint32 end;
+
+		memcpy(&end, offsets + 4 * (size_t) (i + 1), sizeof(end));
+		odd |= (end < start) | (end > last) | (end - start > 0x3FFFFFFF);
+		to[i].data = base + start;
+		to[i].length = end - start;
+		start = end;
+	}
+	return odd;
+}
+
 static void
 load_arrow_text(GstoreVector *vector, const GstoreColumnView *view,
 				uint64 first, const uint16 *selection, int n)
@@ -500,6 +539,13 @@ load_arrow_text(GstoreVector *vector, const GstoreColumnView *view,
 	uint8 seen = 0;
 
 	vector->values = vector->own;
+	if (!view->large_text && is_dense(selection, n) &&
+		load_short_texts(to, view, view->values + 4 * first,
+						 dense_rows(selection, n)) == 0)
+	{
+		load_validity(vector, view, first, selection, n);
+		return;
+	}
 	for (int i = 0; i < n; i++)
 	{
 		int at = selection ? selection[i] : i;
@@ -559,6 +605,8 @@ gstore_machine_load(GstoreMachine *machine,
 
 	if (view->encoding == GSTORE_ENCODING_ABSENT)
 		load_state(vector, GSTORE_STATE_NULL);
+	else if (view->encoding == GSTORE_ENCODING_REGISTER)
+		load_fixed(vector, view, first, gstore_type_bytes(type), selection, n);
 	else if (view->encoding == GSTORE_ENCODING_FIXED && !is_numeric &&
 			 type != GSTORE_TYPE_TEXT &&
 			 view->attlen == (int16) gstore_type_bytes(type))

@@ -53,6 +53,15 @@ gstore_space_grow(GstoreSpace *space, uint64 bytes)
 	return true;
 }
 
+bool
+gstore_space_open(GstoreSpace *space, uint64 from, uint64 to)
+{
+	from = from / FIRST_BYTES * FIRST_BYTES;
+	to = Min(GSTORE_ALIGN(to, FIRST_BYTES), space->reserved);
+	return from >= to ||
+		   mprotect(space->data + from, to - from, PROT_READ | PROT_WRITE) == 0;
+}
+
 void
 gstore_space_release(GstoreSpace *space)
 {

@@ -24,6 +24,9 @@ typedef struct GstoreSpace
 extern bool gstore_space_reserve(GstoreSpace *space, uint64 limit);
 /* Let at least so many bytes be touched; false: no memory, or beyond the limit. */
 extern bool gstore_space_grow(GstoreSpace *space, uint64 bytes);
+/* Let bytes in [from, to) be touched, besides those that may be already; not
+ * together with grow.  False: no memory. */
+extern bool gstore_space_open(GstoreSpace *space, uint64 from, uint64 to);
 extern void gstore_space_release(GstoreSpace *space);
 
 #endif

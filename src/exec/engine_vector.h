@@ -70,12 +70,49 @@ extern void gstore_machine_prefetch(const GstoreMachine *machine, int from,
 extern void gstore_machine_forget(GstoreMachine *machine);
 extern void gstore_machine_free_plain(GstoreMachine *machine);
 
+/* ---- engine_filter.c ---- */
+
+/* Which rows of a vector go on. */
+typedef struct GstoreSieve
+{
+	uint16 selections[2][GSTORE_VECTOR_ROWS];
+	uint16 marked[GSTORE_VECTOR_ROWS]; /* whose condition ended in an error */
+	uint8 mask[GSTORE_VECTOR_ROWS];	   /* 1: passes all conjuncts so far */
+} GstoreSieve;
+
+/* Of the first *n rows of the machine's vector those that are there and pass, in
+ * *selection (NULL: all of the first *n); returns how many are marked. */
+extern int gstore_sieve_run(GstoreSieve *sieve, GstoreMachine *machine, int *n,
+							const uint16 **selection);
+/* The state a marked row ended in. */
+extern int gstore_sieve_state(const GstoreMachine *machine, uint16 at);
+
+/* ---- engine_results.c: groups as rows of another program ---- */
+
+typedef struct GstoreResults GstoreResults;
+
+/* Room for a vector of them; NULL when out of memory. */
+extern GstoreResults *gstore_results_create(const GstoreProgram *program,
+											const GstoreProgram *inner);
+extern void gstore_results_destroy(GstoreResults *results);
+/* The groups at a position of another engine, as rows.  False: a value is not
+ * one that the program can have. */
+extern bool gstore_results_read(GstoreResults *results,
+								const GstoreEngine *inner,
+								const GstoreGroupColumn *columns,
+								uint64 position);
+/* What the last read made; where[i]: from the position, of row i. */
+extern const GstoreEngineInput *gstore_results_rows(const GstoreResults *results,
+													const uint16 **where);
+
 /* ---- groups: a table of a thread's own ---- */
 
 typedef struct GstoreGroups GstoreGroups;
 
+/* Where it has much to do at once it asks the options whether to stop. */
 extern GstoreGroups *gstore_groups_create(const GstoreProgram *program,
-										  uint64 memory_limit);
+										  uint64 memory_limit,
+										  const GstoreEngineOptions *options);
 extern void gstore_groups_destroy(GstoreGroups *groups);
 /* Selected rows of the machine's vectors into their groups.  *state is set to
  * the first error state of a row. */
@@ -83,29 +120,50 @@ extern GstoreEngineStatus gstore_groups_add(GstoreGroups *groups,
 											const GstoreMachine *machine,
 											const uint16 *selection, int n,
 											uint8 *state);
-/* The states of the group of some keys, made if there is none. */
-extern GstoreEngineStatus gstore_groups_absorb(GstoreGroups *groups,
-											   const GstoreGroupKey *keys,
-											   GstoreAggregateState **states);
 /* Are there so many groups that threads had better share them? */
 extern bool gstore_groups_many(const GstoreGroups *groups);
 extern bool gstore_groups_empty(const GstoreGroups *groups);
+/* Did rows meet groups that were there already, mostly? */
+extern bool gstore_groups_pay(const GstoreGroups *groups);
+/* As if it were new, hashed from now on. */
+extern GstoreEngineStatus gstore_groups_clear(GstoreGroups *groups);
+/* What somebody else has accumulated into the only group. */
+extern GstoreEngineStatus
+gstore_groups_absorb(GstoreGroups *groups, int aggregate,
+					 const GstoreAggregateState *state);
+/* The same into the group of some keys, all aggregates. */
+extern GstoreEngineStatus
+gstore_groups_absorb_group(GstoreGroups *groups, const GstoreGroupKey *keys,
+						   const GstoreAggregateState *states);
+/* What went wrong with memory, besides what calls returned. */
+extern GstoreEngineStatus gstore_groups_failed(const GstoreGroups *groups);
+/* The first error state of a group, or 0: a float sum that became infinite of
+ * finite values has overflowed. */
+extern uint8 gstore_groups_error(const GstoreGroups *groups);
 /* All groups of another table into this one, which may grow to the options'
  * limit.  Polls. */
 extern GstoreEngineStatus
 gstore_groups_merge(GstoreGroups *groups, const GstoreGroups *other,
 					const GstoreEngineOptions *options);
-/* Only those whose hash begins with the top bits of hash; mask has ones where
- * they are. */
-extern GstoreEngineStatus gstore_groups_merge_some(GstoreGroups *groups,
-												   const GstoreGroups *other,
-												   uint64 mask, uint64 hash);
+/* The same in parts, by several threads, of tables without sets that are wide:
+ * room for the other's groups, and the numbers from which to which there are
+ * any; false: they are not like that.  Then the groups of some numbers. */
+extern bool gstore_groups_join(GstoreGroups *groups, const GstoreGroups *other,
+							   const GstoreEngineOptions *options, uint64 *from,
+							   uint64 *to);
+extern void gstore_groups_merge_part(GstoreGroups *groups,
+									 const GstoreGroups *other, uint64 from,
+									 uint64 to);
 /* After the last merge.  Polls. */
 extern GstoreEngineStatus
 gstore_groups_finish(GstoreGroups *groups, const GstoreEngineOptions *options);
-extern bool gstore_groups_get(const GstoreGroups *groups, uint64 index,
-							  const GstoreGroupKey **keys,
-							  GstoreAggregateState **states);
+/* Neither codes nor wide records. */
+extern void gstore_groups_only_hash(GstoreGroups *groups);
+/* Places of groups, some of which may be empty: as many, and the groups at up to
+ * a vector of them.  From several threads at once. */
+extern uint64 gstore_groups_positions(const GstoreGroups *groups);
+extern void gstore_groups_read(const GstoreGroups *groups, uint64 position,
+							   GstoreGroupBatch *batch);
 
 /* ---- groups that threads share ---- */
 
@@ -124,10 +182,11 @@ extern GstoreEngineStatus gstore_shared_add(GstoreSharedGroups *shared,
 /* All groups of a thread's own table. */
 extern GstoreEngineStatus gstore_shared_merge(GstoreSharedGroups *shared,
 											  const GstoreGroups *own);
-/* The group at a place, or at the next one where there is one.  The first place
- * is 0, 0; the one after is index + 1. */
-extern bool gstore_shared_get(const GstoreSharedGroups *shared, int *part,
-							  uint64 *index, const GstoreGroupKey **keys,
-							  GstoreAggregateState **states);
+/* As those of one table; *position becomes the one in the table that has it. */
+extern uint64 gstore_shared_positions(const GstoreSharedGroups *shared);
+extern const GstoreGroups *gstore_shared_at(const GstoreSharedGroups *shared,
+											uint64 *position);
+/* As gstore_groups_error. */
+extern uint8 gstore_shared_error(const GstoreSharedGroups *shared);
 
 #endif

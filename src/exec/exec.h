@@ -16,6 +16,8 @@
 #include "exec/engine.h"
 #include "exec/engine_program.h"
 
+#include "numeric.h"
+
 /* Can this be computed from columns of the relation varno, constants, and
  * what stays the same during execution (parameters, stable functions)? */
 extern bool gstore_program_supports(Expr *expr, Index varno);
@@ -95,13 +97,36 @@ typedef struct GstoreResultForm
 
 extern GstoreResultForm gstore_result_form(Node *key_or_aggref);
 
-/* Results, in the current memory context; states are the group's. */
+/* Can programs read it: is it in the states as it is? */
+extern GstoreGroupPart gstore_result_part(Node *key_or_aggref);
+
+/* Results, in the current memory context, or in room for a numeric, of
+ * GSTORE_RESULT_ROOM bytes; states are the group's. */
+#define GSTORE_RESULT_ROOM MAXALIGN(GSTORE_NUMERIC_BYTES)
 extern Datum gstore_aggregate_result(const GstoreResultForm *form,
 									 const GstoreAggregateState *states,
-									 GstoreStateNumbers numbers,
+									 GstoreStateNumbers numbers, void *room,
 									 bool *isnull);
 extern Datum gstore_key_value(const GstoreResultForm *form,
-							  const GstoreGroupKey *key, bool *isnull);
+							  const GstoreGroupKey *key, void *room,
+							  bool *isnull);
+
+/* ---- results.c: programs over groups ---- */
+
+/*
+ * Where results are rows for another program, its expressions have Vars of
+ * INDEX_VAR instead of them: number n is the n-th key or Aggref of exprs.
+ */
+
+/* The expression with such Vars, of those results that programs can read. */
+extern Node *gstore_results_as_vars(Node *expr, List *exprs);
+/* What the program's columns are then: one for each of exprs. */
+extern GstoreGroupColumn *gstore_results_columns(List *exprs, int nkeys,
+												 const GstoreProgram *program,
+												 const GstoreStateNumbers *states);
+/* Such an expression, or a list of them, as it is to be compiled for those
+ * columns. */
+extern Node *gstore_results_typed(Node *expr, const GstoreGroupColumn *columns);
 
 /* ---- run.c: the engine in a backend ---- */
 

@@ -19,6 +19,8 @@ extern void gstore_direct_callbacks(FdwRoutine *routine);
 extern void gstore_analyze_callbacks(FdwRoutine *routine);
 /* upper.c */
 extern void gstore_upper_callbacks(FdwRoutine *routine);
+/* Aggregates of subqueries, which have no callback. */
+extern void gstore_upper_hooks(void);
 /* import.c */
 extern void gstore_import_callbacks(FdwRoutine *routine);
 

@@ -21,8 +21,10 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/planmain.h"
+#include "optimizer/planner.h"
 #include "optimizer/prep.h"
 #include "optimizer/tlist.h"
+#include "parser/parsetree.h"
 #include "utils/selfuncs.h"
 
 #include "compat.h"
@@ -36,15 +38,64 @@
 /* What a row costs the engine, of what it costs the executor. */
 #define ENGINE_COST_FACTOR 0.1
 
+/* What a row of groups costs another engine. */
+#define GROUP_COST_FACTOR 0.05
+
 /* What the node has to compute. */
 typedef struct Wanted
 {
-	Index varno;	  /* of the table */
-	PathTarget *keys; /* with their sortgrouprefs */
+	Index varno;		/* of the table, or of the subquery */
+	ForeignPath *inner; /* that groups the subquery; NULL: it is a table */
+	List *inner_exprs;	/* its keys and aggregates */
+	List *inner_tlist;	/* of the subquery */
+	PathTarget *keys;	/* with their sortgrouprefs */
 	List *aggrefs;
 	AggSplit aggsplit; /* of a partition: their transition states, to be
 						* combined with those of others */
 } Wanted;
+
+/* ---- what a subquery gives ---- */
+
+static Node *
+replace_outputs(Node *node, void *context)
+{
+	const Wanted *wanted = context;
+	TargetEntry *entry;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Var) || ((Var *) node)->varno != (int) wanted->varno)
+		return expression_tree_mutator(node, replace_outputs, context);
+	entry = get_tle_by_resno(wanted->inner_tlist, ((Var *) node)->varattno);
+	return entry == NULL
+			   ? (Node *) copyObject(node)
+			   : gstore_results_as_vars((Node *) entry->expr, wanted->inner_exprs);
+}
+
+/* An expression as the engine gets it: of a table's columns as it is; of a
+ * subquery's, as one of the results of its groups. */
+static Node *
+for_engine(const Wanted *wanted, Node *node)
+{
+	return wanted->inner == NULL ? node
+								 : replace_outputs(node, (void *) wanted);
+}
+
+/* Of which relation such an expression's columns are. */
+static Index
+engine_varno(const Wanted *wanted)
+{
+	return wanted->inner == NULL ? wanted->varno : INDEX_VAR;
+}
+
+static bool
+supports_key(const Wanted *wanted, Node *key, Oid equality)
+{
+	return gstore_key_supports((Expr *) for_engine(wanted, key), equality,
+							   engine_varno(wanted));
+}
+
+/* ---- what is wanted ---- */
 
 /* Is the expression made of keys, aggregates the engine has, and what stays the
  * same?  Collects the aggregates. */
@@ -58,7 +109,8 @@ is_computable(Node *node, Wanted *wanted)
 	switch (nodeTag(node))
 	{
 		case T_Aggref:
-			if (!gstore_aggregate_supports((Aggref *) node, wanted->varno))
+			if (!gstore_aggregate_supports((Aggref *) for_engine(wanted, node),
+										   engine_varno(wanted)))
 				return false;
 			wanted->aggrefs = list_append_unique(wanted->aggrefs, node);
 			return true;
@@ -120,7 +172,7 @@ collect_keys(PlannerInfo *root, RelOptInfo *table, PathTarget *target,
 		i++;
 		if (clause == NULL)
 			continue;
-		if (!gstore_key_supports(lfirst(cell), clause->eqop, wanted->varno))
+		if (!supports_key(wanted, lfirst(cell), clause->eqop))
 			return false;
 		add_column_to_pathtarget(wanted->keys, lfirst(cell), ref);
 	}
@@ -134,7 +186,7 @@ collect_keys(PlannerInfo *root, RelOptInfo *table, PathTarget *target,
 
 		if (list_member(wanted->keys->exprs, expr))
 			continue;
-		if (!gstore_key_supports(expr, clause->eqop, wanted->varno))
+		if (!supports_key(wanted, (Node *) expr, clause->eqop))
 			return false;
 		add_column_to_pathtarget(wanted->keys, expr, clause->tleSortGroupRef);
 	}
@@ -215,46 +267,61 @@ are_too_many(PlannerInfo *root, const Wanted *wanted, double rows)
 			columns = lappend(columns, lfirst(cell));
 	if (columns != NIL)
 		groups = estimate_num_groups(root, columns, rows, NULL, NULL);
-	return groups * (list_length(wanted->keys->exprs) * sizeof(GstoreGroupKey) +
-					 list_length(wanted->aggrefs) * sizeof(GstoreAggregateState)) >
+	return groups * (list_length(wanted->keys->exprs) + list_length(wanted->aggrefs) + 4) *
+			   sizeof(uint64) >
 		   get_hash_memory_limit();
 }
 
-/* Groups of the table whose keys and aggregates are wanted, as a path of an
- * upper relation with the given target. */
+/* Groups of a path's rows whose keys and aggregates are wanted, as a path of an
+ * upper relation with the given target; cost is that of computing them. */
 static void
-add_group_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
+add_group_path(PlannerInfo *root, Path *below, Cost cost, RelOptInfo *upper,
+			   PathTarget *upper_target, Wanted *wanted, List *group_clause,
+			   bool sorts, Node *having)
+{
+	PathTarget *target = copy_pathtarget(wanted->keys);
+	double groups = 1;
+	Path *fallback;
+	List *over = NIL;
+	ListCell *cell;
+
+	add_new_columns_to_pathtarget(target, wanted->aggrefs);
+	set_pathtarget_cost_width(root, target);
+	if (group_clause != NIL)
+		groups = estimate_num_groups(root, wanted->keys->exprs, below->rows,
+									 NULL, NULL);
+	if (are_too_many(root, wanted, below->rows))
+		return;
+	fallback = make_fallback(root, upper, below, target, group_clause,
+							 wanted->aggsplit, sorts, groups);
+	if (wanted->inner != NULL)
+		foreach(cell, target->exprs)
+			over = lappend(over, for_engine(wanted, lfirst(cell)));
+	cost += groups * cpu_tuple_cost;
+	add_path(upper,
+			 (Path *) gstore_create_foreign_upper_path(root, upper,
+													   upper_target, groups,
+													   cost, cost, NIL, fallback,
+													   list_make4(target->exprs,
+																  (List *) having,
+																  makeInteger(list_length(wanted->keys->exprs)),
+																  over)));
+}
+
+/* A table's. */
+static void
+add_table_path(PlannerInfo *root, RelOptInfo *baserel, RelOptInfo *upper,
 			   PathTarget *upper_target, Wanted *wanted, List *group_clause,
 			   bool sorts, Node *having)
 {
 	Path *scan = find_scan(baserel);
-	PathTarget *target = copy_pathtarget(wanted->keys);
-	double groups = 1;
-	Path *fallback;
-	Cost total;
 
-	if (scan == NULL)
-		return;
-	add_new_columns_to_pathtarget(target, wanted->aggrefs);
-	set_pathtarget_cost_width(root, target);
-	if (group_clause != NIL)
-		groups = estimate_num_groups(root, wanted->keys->exprs, scan->rows,
-									 NULL, NULL);
-	if (are_too_many(root, wanted, scan->rows))
-		return;
-	fallback = make_fallback(root, upper, scan, target, group_clause,
-							 wanted->aggsplit, sorts, groups);
-	total = scan->startup_cost +
-			(scan->total_cost - scan->startup_cost) * ENGINE_COST_FACTOR +
-			groups * cpu_tuple_cost;
-	add_path(upper,
-			 (Path *) gstore_create_foreign_upper_path(root, upper,
-													   upper_target, groups,
-													   total, total, NIL,
-													   fallback,
-													   list_make3(target->exprs,
-																  (List *) having,
-																  makeInteger(list_length(wanted->keys->exprs)))));
+	if (scan != NULL)
+		add_group_path(root, scan,
+					   scan->startup_cost +
+						   (scan->total_cost - scan->startup_cost) *
+							   ENGINE_COST_FACTOR,
+					   upper, upper_target, wanted, group_clause, sorts, having);
 }
 
 /* Is what comes below an upper relation one table, which the engine reads? */
@@ -283,7 +350,7 @@ add_aggregate_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
 		!is_computable((Node *) output->reltarget->exprs, &wanted) ||
 		(whole && !is_computable(extra->havingQual, &wanted)))
 		return;
-	add_group_path(root, input, output, output->reltarget, &wanted,
+	add_table_path(root, input, output, output->reltarget, &wanted,
 				   group_clause, sorts, whole ? extra->havingQual : NULL);
 }
 
@@ -306,7 +373,7 @@ add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output)
 	if (!collect_keys(root, input, target, clause, &wanted) ||
 		!is_computable((Node *) target->exprs, &wanted))
 		return;
-	add_group_path(root, input, output, target, &wanted, clause, false, NULL);
+	add_table_path(root, input, output, target, &wanted, clause, false, NULL);
 }
 
 static void
@@ -326,11 +393,121 @@ get_upper_paths(PlannerInfo *root, UpperRelationKind stage,
 		add_distinct_path(root, input, output);
 }
 
+/* ---- aggregates of a subquery that groups ---- */
+
+static Path *
+below_projection(Path *path)
+{
+	while (path != NULL && IsA(path, ProjectionPath))
+		path = ((ProjectionPath *) path)->subpath;
+	return path;
+}
+
+/* Can the engine evaluate all of HAVING? */
+static bool
+filters_groups(List *exprs, List *having)
+{
+	ListCell *cell;
+
+	foreach(cell, having)
+		if (!gstore_program_supports((Expr *) gstore_results_as_vars(lfirst(cell),
+																	 exprs),
+									 INDEX_VAR))
+			return false;
+	return true;
+}
+
+/* The path that groups what a relation of the query is, if one of ours does and
+ * nothing comes between; NULL: it is not like that. */
+static ForeignPath *
+find_inner(RelOptInfo *input)
+{
+	Path *path = below_projection(input->cheapest_total_path);
+	ForeignPath *inner;
+
+	if (path == NULL || !IsA(path, SubqueryScanPath) ||
+		path->param_info != NULL || input->baserestrictinfo != NIL)
+		return NULL;
+	path = below_projection(((SubqueryScanPath *) path)->subpath);
+	if (path == NULL || !IsA(path, ForeignPath) ||
+		!IS_UPPER_REL(path->parent) || path->parent->fdwroutine == NULL ||
+		path->parent->fdwroutine->GetForeignUpperPaths != get_upper_paths)
+		return NULL;
+	inner = (ForeignPath *) path;
+	return intVal(lthird(inner->fdw_private)) > 0 &&
+				   filters_groups(linitial(inner->fdw_private),
+								  lsecond(inner->fdw_private))
+			   ? inner
+			   : NULL;
+}
+
+static void
+add_outer_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
+			   GroupPathExtraData *extra)
+{
+	List *group_clause = gstore_group_clause(root);
+	bool sorts = root->numOrderedAggs > 0;
+	Wanted wanted = {.aggsplit = AGGSPLIT_SIMPLE};
+
+	wanted.inner = find_inner(input);
+	if (wanted.inner == NULL || root->parse->groupingSets != NIL ||
+		!grouping_is_hashable(group_clause))
+		return;
+	wanted.varno = input->relid;
+	wanted.inner_exprs = linitial(wanted.inner->fdw_private);
+	wanted.inner_tlist = input->subroot->processed_tlist;
+	wanted.keys = create_empty_pathtarget();
+	if (!collect_keys(root, input, output->reltarget, group_clause, &wanted) ||
+		!is_computable((Node *) output->reltarget->exprs, &wanted) ||
+		!is_computable(extra->havingQual, &wanted))
+		return;
+	/* as if the table were below: so the plan is made by us */
+	if (output->fdwroutine == NULL)
+	{
+		RelOptInfo *below = wanted.inner->path.parent;
+
+		output->fdwroutine = below->fdwroutine;
+		output->serverid = below->serverid;
+		output->userid = below->userid;
+		output->useridiscurrent = below->useridiscurrent;
+	}
+	add_group_path(root, input->cheapest_total_path,
+				   wanted.inner->path.total_cost +
+					   wanted.inner->path.rows * cpu_tuple_cost *
+						   GROUP_COST_FACTOR,
+				   output, output->reltarget, &wanted, group_clause, sorts,
+				   extra->havingQual);
+}
+
+static create_upper_paths_hook_type next_upper_paths_hook;
+
+static void
+on_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input,
+			   RelOptInfo *output, void *extra)
+{
+	if (next_upper_paths_hook)
+		next_upper_paths_hook(root, stage, input, output, extra);
+	if (stage == UPPERREL_GROUP_AGG && gstore_guc_enable_pushdown &&
+		input->reloptkind == RELOPT_BASEREL && input->rtekind == RTE_SUBQUERY &&
+		!root->parse->hasTargetSRFs)
+		add_outer_path(root, input, output, extra);
+}
+
+void
+gstore_upper_hooks(void)
+{
+	next_upper_paths_hook = create_upper_paths_hook;
+	create_upper_paths_hook = on_upper_paths;
+}
+
+/* ---- plans ---- */
+
 ForeignScan *
 gstore_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
 {
 	List *exprs = linitial(path->fdw_private);
-	List *having = lsecond(path->fdw_private);
+	List *pushed = NIL;
+	List *local = NIL;
 	List *scan_tlist = NIL;
 	ListCell *cell;
 
@@ -339,9 +516,15 @@ gstore_upper_plan(ForeignPath *path, List *tlist, Plan *outer_plan)
 							 makeTargetEntry(lfirst(cell),
 											 list_length(scan_tlist) + 1,
 											 NULL, false));
-	return make_foreignscan(tlist, having, 0, NIL,
-							list_make1(lthird(path->fdw_private)),
-							scan_tlist, NIL, outer_plan);
+	foreach(cell, (List *) lsecond(path->fdw_private))
+		if (filters_groups(exprs, list_make1(lfirst(cell))))
+			pushed = lappend(pushed, lfirst(cell));
+		else
+			local = lappend(local, lfirst(cell));
+	return make_foreignscan(tlist, local, 0, NIL,
+							list_make2(lthird(path->fdw_private),
+									   lfourth(path->fdw_private)),
+							scan_tlist, pushed, outer_plan);
 }
 
 void

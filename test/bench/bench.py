@@ -67,6 +67,13 @@ QUERIES = [
     ("GROUP BY, 1 million groups",
      "SELECT count(*), sum(s) FROM (SELECT l_orderkey % 1000000 AS k,"
      " sum(l_extendedprice) AS s FROM {t} GROUP BY 1) g"),
+    # orders have four lines here, of at most 50
+    ("TPC-H Q18, its subquery",
+     "SELECT l_orderkey FROM {t} GROUP BY l_orderkey"
+     " HAVING sum(l_quantity) > 190 ORDER BY 1"),
+    ("GROUP BY two columns, 200,000 groups",
+     "SELECT count(*), max(s) FROM (SELECT l_partkey, l_suppkey,"
+     " sum(l_extendedprice) AS s FROM {t} GROUP BY 1, 2) g"),
 ]
 LOOPS = {"TPC-H Q1": "q1", "TPC-H Q6": "q6",
          "filter, 1 row in 2,500, unclustered": "filter"}

@@ -183,6 +183,72 @@ SELECT done_by('SELECT t, k, count(*) FROM m GROUP BY t, k');
 RESET gstore_fdw.host_threads;
 RESET work_mem;
 
+-- Keys close together, NULLs among keys and values, sums beyond 64 bits, and
+-- keys that turn out to be far apart.
+SET work_mem = '256MB';
+CREATE TABLE wh AS
+SELECT CASE WHEN i % 1000 <> 7 THEN i / 3 % 90000 - 30000 END AS k,
+	   CASE WHEN i % 4 <> 1 THEN i * 7 END AS v,
+	   CASE WHEN i % 3 = 0 THEN 9223372036854775000 - i ELSE i END AS b,
+	   i % 100 / 4.0::float8 AS f, (i % 977 / 100.0)::numeric(12,2) AS n,
+	   i % 2 = 0 AS bo, i / 2::int8 AS far
+FROM generate_series(1, 300000) i;
+INSERT INTO wh (k, far) VALUES (NULL, 9000000000000), (2000000000, NULL);
+CREATE FOREIGN TABLE w (k int, v int, b int8, f float8, n numeric(12,2), bo bool, far int8) SERVER gstore_fdw OPTIONS (format 'arrow');
+INSERT INTO w SELECT * FROM wh;
+SELECT query, done_by(replace(query, 'TTT', 'w')),
+	   answer(replace(query, 'TTT', 'w')) = answer(replace(query, 'TTT', 'wh')) AS same
+FROM (VALUES
+	('SELECT k, count(*), count(v), sum(v), min(v), max(v) FROM TTT WHERE k < 100000 GROUP BY k'),
+	('SELECT k, sum(b), avg(b), min(b), max(n), sum(n), bool_and(bo), bit_or(v) FROM TTT WHERE k IS NULL OR k < 100000 GROUP BY k'),
+	('SELECT k, sum(f), count(*) FILTER (WHERE bo), sum(n) FILTER (WHERE v > 5), stddev_pop(v) FROM TTT WHERE k < 100000 GROUP BY k'),
+	('SELECT k, count(DISTINCT v), sum(DISTINCT n) FROM TTT WHERE k < 100000 GROUP BY k'),
+	('SELECT count(DISTINCT k), sum(DISTINCT k) FROM TTT WHERE k < 100000'),
+	('SELECT DISTINCT k FROM TTT WHERE k < 100000'),
+	('SELECT k, count(*), sum(b) FROM TTT GROUP BY k'),
+	('SELECT far, count(*), sum(b) FROM TTT GROUP BY far'),
+	('SELECT k % 50000 + 1, max(f), count(*) FROM TTT GROUP BY 1'),
+	('SELECT date ''2000-01-01'' + v % 20000, count(*) FROM TTT GROUP BY 1')) AS q(query);
+
+-- HAVING and aggregates of a grouped subquery, over groups.
+SELECT query, done_by(replace(query, 'TTT', 'w')),
+	   answer(replace(query, 'TTT', 'w')) = answer(replace(query, 'TTT', 'wh')) AS same
+FROM (VALUES
+	('SELECT k, sum(n) FROM TTT GROUP BY k HAVING sum(n) > 60'),
+	('SELECT k, sum(b) FROM TTT GROUP BY k HAVING sum(b) > 20000000000000000000 AND count(*) > 2'),
+	('SELECT k, avg(f) FROM TTT GROUP BY k HAVING avg(f) * 2 > min(f) + 40 AND bool_or(bo)'),
+	('SELECT k, avg(n) FROM TTT GROUP BY k HAVING avg(n) > 9'),
+	('SELECT k FROM TTT GROUP BY k HAVING avg(n) > 9 AND k % 2 = 0 AND max(v) IS NOT NULL'),
+	('SELECT count(*), sum(s), min(s), max(s), sum(c), avg(c), sum(k) FROM (SELECT k, sum(n) AS s, count(*) AS c FROM TTT GROUP BY k) g'),
+	('SELECT count(*), sum(s), avg(s), min(b), sum(b) FROM (SELECT k, sum(f) AS s, sum(b) AS b FROM TTT GROUP BY k) g'),
+	('SELECT count(*), avg(s * 2 + c) FROM (SELECT k, sum(n) AS s, count(*) AS c FROM TTT GROUP BY k HAVING sum(n) > 12 AND k > 0) g'),
+	('SELECT count(*), round(sum(a)::numeric, 3) FROM (SELECT k, avg(f) AS a FROM TTT GROUP BY k HAVING avg(n) > 5) g'),
+	('SELECT sum(a) FROM (SELECT k, avg(n) AS a FROM TTT GROUP BY k) g'),
+	('SELECT c, count(*), max(k), sum(s) FROM (SELECT k, sum(n) AS s, count(*) AS c FROM TTT GROUP BY k) g GROUP BY c HAVING count(*) > 1'),
+	('SELECT count(*) FROM (SELECT DISTINCT k, bo FROM TTT) g'),
+	('SELECT count(k), count(DISTINCT c), sum(c) FILTER (WHERE k > 100) FROM (SELECT k, count(v) AS c FROM TTT GROUP BY k) g'),
+	('SELECT bo, max(c), min(x) FROM (SELECT k, bo, count(*) AS c, sum(v) + 1 AS x FROM TTT GROUP BY k, bo) g GROUP BY bo'),
+	('SELECT max(n) FROM (SELECT c, count(*) AS n FROM (SELECT k, count(*) AS c FROM TTT GROUP BY k) g GROUP BY c) h'),
+	('SELECT sum(c) FROM (SELECT k, count(*) AS c FROM TTT GROUP BY k) g WHERE c > 2 AND k > 7'),
+	('SELECT count(c) FROM (SELECT k, count(*) AS c FROM TTT GROUP BY k LIMIT 10) g'),
+	('SELECT max(c) FROM (SELECT count(*) AS c FROM TTT) g'),
+	('SELECT sum(c) FROM (SELECT k, count(*) AS c FROM TTT WHERE k < -40000 GROUP BY k) g'),
+	('SELECT x, (SELECT sum(c) FROM (SELECT k, count(*) AS c FROM TTT WHERE k < x GROUP BY k HAVING count(*) > x) g) FROM generate_series(1, 4) x')) AS q(query);
+SELECT answer('SELECT k FROM w GROUP BY k HAVING 1 / (count(v) - 2) > 0');
+SELECT answer('SELECT sum(1 / (c - 3)) FROM (SELECT k, count(*) AS c FROM w GROUP BY k) g');
+EXPLAIN (COSTS OFF) SELECT count(*), sum(s) FROM (SELECT k, sum(n) AS s FROM w GROUP BY k HAVING sum(n) > 5 AND avg(n) > 2) g;
+EXPLAIN (COSTS OFF) SELECT count(*), sum(s) FROM (SELECT k, sum(n) AS s FROM w GROUP BY k HAVING sum(n) > 5) g;
+SET work_mem = '64kB';
+SELECT answer('SELECT count(*), sum(s) FROM (SELECT k, sum(n) AS s FROM w GROUP BY k HAVING count(*) > 1) g')
+	 = answer('SELECT count(*), sum(s) FROM (SELECT k, sum(n) AS s FROM wh GROUP BY k HAVING count(*) > 1) g') AS same;
+RESET work_mem;
+PREPARE over(int, int) AS SELECT count(*), sum(c * $2) FROM (SELECT k, count(*) AS c FROM w GROUP BY k HAVING count(*) > $1) g;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE over(2, 10);
+EXECUTE over(3, 1);
+EXECUTE over(NULL, 1);
+RESET plan_cache_mode;
+
 -- Partitions, each aggregated where it is.
 SET enable_partitionwise_aggregate = on;
 CREATE TABLE parted (k int, s int2, b int8, f float8, f4 float4, n numeric(12,2), t text COLLATE "C", bo bool) PARTITION BY RANGE (k);

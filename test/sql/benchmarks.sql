@@ -64,6 +64,7 @@ CREATE TABLE named (id serial, name text, query text);
 INSERT INTO named (name, query) VALUES
 	('TPC-H Q1', 'SELECT l_returnflag, l_linestatus, sum(l_quantity), sum(l_extendedprice), sum(l_extendedprice * (1 - l_discount)), sum(l_extendedprice * (1 - l_discount) * (1 + l_tax)), avg(l_quantity), avg(l_extendedprice), avg(l_discount), count(*) FROM @lineitem WHERE l_shipdate <= date ''1998-12-01'' - interval ''90 days'' GROUP BY 1, 2 ORDER BY 1, 2'),
 	('TPC-H Q6', 'SELECT sum(l_extendedprice * l_discount) FROM @lineitem WHERE l_shipdate >= date ''1994-01-01'' AND l_shipdate < date ''1994-01-01'' + interval ''1 year'' AND l_discount BETWEEN 0.06 - 0.01 AND 0.06 + 0.01 AND l_quantity < 24'),
+	('TPC-H Q18, inner', 'SELECT l_orderkey FROM @lineitem GROUP BY l_orderkey HAVING sum(l_quantity) > 190 ORDER BY 1'),
 	('SSB Q1.1', 'SELECT sum(lo_extendedprice * lo_discount) AS revenue FROM @lineorder WHERE d_year = 1993 AND lo_discount BETWEEN 1 AND 3 AND lo_quantity < 25'),
 	('SSB Q1.2', 'SELECT sum(lo_extendedprice * lo_discount) AS revenue FROM @lineorder WHERE d_yearmonthnum = 199201 AND lo_discount BETWEEN 4 AND 6 AND lo_quantity BETWEEN 26 AND 35'),
 	('SSB Q1.3', 'SELECT sum(lo_extendedprice * lo_discount) AS revenue FROM @lineorder WHERE d_weeknuminyear = 6 AND d_year = 1994 AND lo_discount BETWEEN 5 AND 7 AND lo_quantity BETWEEN 26 AND 35'),
@@ -104,6 +105,8 @@ END
 $$;
 EXPLAIN (COSTS OFF) SELECT regionid, count(DISTINCT userid) FROM a.hits GROUP BY regionid;
 EXPLAIN (COSTS OFF) SELECT DISTINCT regionid FROM a.hits;
+EXPLAIN (COSTS OFF) SELECT l_orderkey FROM a.lineitem GROUP BY l_orderkey HAVING sum(l_quantity) > 300;
+EXPLAIN (COSTS OFF) SELECT count(*), sum(s) FROM (SELECT l_orderkey, sum(l_extendedprice) AS s FROM a.lineitem GROUP BY 1) g;
 
 \set VERBOSITY terse
 SET client_min_messages = warning;

@@ -323,6 +323,22 @@ is_in_list(GstoreOpcode opcode)
 		   opcode == GSTORE_OP_TIMESTAMP_IN || opcode == GSTORE_OP_OID_IN;
 }
 
+static bool
+is_in_texts(GstoreOpcode opcode)
+{
+	return opcode == GSTORE_OP_TEXT_IN || opcode == GSTORE_OP_BPCHAR_IN;
+}
+
+/* Their texts are such as only the compiler makes: tables of a time zone, lists of
+ * other types. */
+static bool
+is_of_compiler(GstoreOpcode opcode)
+{
+	return opcode == GSTORE_OP_ZONE_LOCAL || opcode == GSTORE_OP_ZONE_INSTANT ||
+		   opcode == GSTORE_OP_ZONE_TRUNC || opcode == GSTORE_OP_FLOAT4_IN ||
+		   opcode == GSTORE_OP_FLOAT8_IN || opcode == GSTORE_OP_UUID_IN;
+}
+
 /* A sorted list of integers, or of texts. */
 static uint16
 make_list(GstoreProgramBuilder *builder, GstoreOpcode opcode)
@@ -330,14 +346,14 @@ make_list(GstoreProgramBuilder *builder, GstoreOpcode opcode)
 	static const char texts[] = "A%ca12345678";
 	static const int64 ends[] = {3, 4, 12};
 	int64 list[24];
-	int64 n = opcode == GSTORE_OP_TEXT_IN ? 3 : 1 + (int64) any(20);
+	int64 n = is_in_texts(opcode) ? 3 : 1 + (int64) any(20);
 	GstoreText text = {(const uint8 *) list, 8 * (2 + (uint64) n)};
 
 	list[0] = any(4) == 0;
 	list[1] = n;
 	for (int64 i = 0, value = -100; i < n; i++)
 		list[2 + i] = value += 1 + (int64) any(10);
-	if (opcode == GSTORE_OP_TEXT_IN)
+	if (is_in_texts(opcode))
 	{
 		memcpy(list + 2, ends, sizeof(ends));
 		memcpy(list + 5, texts, 12);
@@ -354,7 +370,7 @@ make_second(GstoreProgramBuilder *builder, GstoreOpcode opcode, int type,
 {
 	int32 field = (int32) any(GSTORE_FIELD_EPOCH + 1);
 
-	if (opcode == GSTORE_OP_TEXT_IN || is_in_list(opcode))
+	if (is_in_texts(opcode) || is_in_list(opcode))
 		return make_list(builder, opcode);
 	if (opcode == GSTORE_OP_TIMESTAMP_TRUNC)
 		field %= GSTORE_FIELD_MILLENNIUM + 1;
@@ -384,7 +400,7 @@ make_value(GstoreProgramBuilder *builder, GstoreType type, int depth)
 			int b = gstore_opcode_argument(opcode, 1);
 			uint16 operands[2] = {0, 0};
 
-			if (!gstore_kernel_has(opcode) ||
+			if (!gstore_kernel_has(opcode) || is_of_compiler(opcode) ||
 				gstore_opcode_result(opcode, GSTORE_TYPE_BOOL) != type)
 				continue;
 			operands[0] = make_value(builder, a, depth - 1);
