@@ -12,10 +12,9 @@
 #include "exec/engine_program.h"
 #include "kernel_ops.h"
 
-/* Groups of a warp's own table, a power of two; and bytes that it and its copies
- * may take. */
+/* Groups of a warp's own table, powers of two; and bytes it may take. */
 #define MOST_FEW 32
-#define LEAST_FEW 4
+#define LEAST_FEW 8
 #define FEW_BYTES (6 * 1024)
 
 #define NO_USE UINT32_MAX
@@ -434,26 +433,28 @@ static void
 size_few(GstoreKernelProgram *translated)
 {
 	GstoreLaunch *launch = &translated->launch;
-	uint32 few = MOST_FEW;
-	uint32 copies = 1;
+	uint32 naggregates = launch->naggregates;
+	uint32 records = MOST_FEW;
 
-	while (few > LEAST_FEW &&
-		   GSTORE_FEW_BYTES(few, 1, launch->nkeys, launch->naggregates) >
+	while (records > LEAST_FEW &&
+		   GSTORE_FEW_BYTES(records, records, launch->nkeys, naggregates) >
 			   FEW_BYTES)
-		few /= 2;
-	while (launch->naggregates > 0 &&
-		   2 * copies * launch->naggregates <= GSTORE_WARP &&
-		   GSTORE_FEW_BYTES(few, 2 * copies, launch->nkeys,
-							launch->naggregates) <= FEW_BYTES)
-		copies *= 2;
-	launch->few = few;
-	launch->copies = copies;
-	launch->few_bytes = GSTORE_FEW_BYTES(few, copies, launch->nkeys,
-										 launch->naggregates);
+		records /= 2;
+	launch->few = records;
+	while (naggregates > 0 && records < MOST_FEW * LEAST_FEW &&
+		   GSTORE_FEW_BYTES(launch->few, 2 * records, launch->nkeys,
+							naggregates) <= FEW_BYTES)
+		records *= 2;
+	launch->few_records = records;
+	while (naggregates > 0 && 2 * launch->copies * naggregates <= GSTORE_WARP &&
+		   2 * launch->copies * LEAST_FEW <= records)
+		launch->copies *= 2;
+	launch->few_bytes = GSTORE_FEW_BYTES(launch->few, records, launch->nkeys,
+										 naggregates);
 	if (gstore_kernel_shared(translated) <= GSTORE_KERNEL_SHARED)
 		return;
-	launch->few = 0;
-	launch->few_bytes = 0;
+	launch->few = launch->few_records = launch->few_bytes = 0;
+	launch->copies = 1;
 }
 
 bool

@@ -167,6 +167,8 @@ put_value(const ColumnKind *kind, uint8 *at)
 			break;
 		case GSTORE_TYPE_DECIMAL:
 			wide = value % INT64_C(1000000000000000);
+			if (kind->stride == 16 && any(3000) == 0)
+				wide = (GstoreInt128) 1 << any(127); /* damaged, or just large */
 			memcpy(at, &wide, 16);
 			break;
 		default:
@@ -593,6 +595,9 @@ same_states(const GstoreProgram *program, const GstoreAggregateState *a,
 		if (aggregates[i].kind != GSTORE_AGGREGATE_COUNT && a[i].count > 0)
 			same &= real ? same_real(a[i].value.real.sum, b[i].value.real.sum)
 						 : a[i].value.integer == b[i].value.integer;
+		if (real && (aggregates[i].kind == GSTORE_AGGREGATE_SUM ||
+					 aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS))
+			same &= a[i].infinite == b[i].infinite;
 		if (aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS && a[i].count > 0)
 			same &= same_real(a[i].value.real.deviations,
 							  b[i].value.real.deviations);
