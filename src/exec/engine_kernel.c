@@ -80,27 +80,15 @@ gstore_kernel_memory(const GstoreProgram *program)
 /* ---- what kernels can do ---- */
 
 static bool
-is_a_list(const GstoreProgram *program, uint16 reg)
+is_a_table(const GstoreProgram *program, uint16 reg)
 {
 	const GstoreInstruction *instructions =
 		GSTORE_PROGRAM_PART(program, GstoreInstruction, instructions);
 
 	for (int i = 0; i < program->ninstructions; i++)
-		switch (instructions[i].opcode)
-		{
-			case GSTORE_OP_INT2_IN:
-			case GSTORE_OP_INT4_IN:
-			case GSTORE_OP_INT8_IN:
-			case GSTORE_OP_DATE_IN:
-			case GSTORE_OP_TIMESTAMP_IN:
-			case GSTORE_OP_OID_IN:
-			case GSTORE_OP_TEXT_IN:
-				if (instructions[i].b == reg)
-					return true;
-				break;
-			default:
-				break;
-		}
+		if (instructions[i].b == reg &&
+			gstore_kernel_takes_table(instructions[i].opcode))
+			return true;
 	return false;
 }
 
@@ -115,7 +103,7 @@ find_register_reason(const GstoreProgram *program)
 		if (!gstore_type_is_word(registers[i].type))
 			return "a value that does not fit 64 bits";
 		else if (text_bytes(program, &registers[i], &data) > GSTORE_TEXT_MOST &&
-				 !is_a_list(program, (uint16) i))
+				 !is_a_table(program, (uint16) i))
 			return "a long text";
 	return NULL;
 }
@@ -273,7 +261,7 @@ reserve(GstoreKernelProgram *to, uint32 *offset, uint64 bytes)
 	return memory;
 }
 
-/* The bytes of a text go along; of a list, whose length nobody looks at, too. */
+/* The bytes of a text go along, and those of a table. */
 static uint64
 translate_text(const GstoreProgram *program, const GstoreRegister *reg,
 			   GstoreKernelProgram *to)

@@ -318,11 +318,9 @@ make_piece(Piece *piece, uint64 rows)
 static uint16 make_value(GstoreProgramBuilder *builder, GstoreType type, int depth);
 
 static bool
-is_in_list(GstoreOpcode opcode)
+is_in_texts(GstoreOpcode opcode)
 {
-	return opcode == GSTORE_OP_INT2_IN || opcode == GSTORE_OP_INT4_IN ||
-		   opcode == GSTORE_OP_INT8_IN || opcode == GSTORE_OP_DATE_IN ||
-		   opcode == GSTORE_OP_TIMESTAMP_IN || opcode == GSTORE_OP_OID_IN;
+	return opcode == GSTORE_OP_TEXT_IN || opcode == GSTORE_OP_BPCHAR_IN;
 }
 
 /* A sorted list of integers, or of texts. */
@@ -332,19 +330,33 @@ make_list(GstoreProgramBuilder *builder, GstoreOpcode opcode)
 	static const char texts[] = "A%ca12345678";
 	static const int64 ends[] = {3, 4, 12};
 	int64 list[24];
-	int64 n = opcode == GSTORE_OP_TEXT_IN ? 3 : 1 + (int64) any(20);
+	int64 n = is_in_texts(opcode) ? 3 : 1 + (int64) any(20);
 	GstoreText text = {(const uint8 *) list, 8 * (2 + (uint64) n)};
 
 	list[0] = any(4) == 0;
 	list[1] = n;
 	for (int64 i = 0, value = -100; i < n; i++)
 		list[2 + i] = value += 1 + (int64) any(10);
-	if (opcode == GSTORE_OP_TEXT_IN)
+	if (is_in_texts(opcode))
 	{
 		memcpy(list + 2, ends, sizeof(ends));
 		memcpy(list + 5, texts, 12);
 		text.length += 12;
 	}
+	return gstore_program_constant(builder, GSTORE_TYPE_TEXT,
+								   GSTORE_STATE_VALUE, &text);
+}
+
+/* A time zone whose clocks were changed twice. */
+static uint16
+make_zone(GstoreProgramBuilder *builder)
+{
+	static const int64 zone[] = {2, -INT64_C(1000000000000000),
+								 INT64_C(1000000000000000), INT64_C(3600000000), 0,
+								 -INT64_C(946684799999990), INT64_C(3600000000),
+								 5, INT64_C(7200000000)};
+	GstoreText text = {(const uint8 *) zone, sizeof(zone)};
+
 	return gstore_program_constant(builder, GSTORE_TYPE_TEXT,
 								   GSTORE_STATE_VALUE, &text);
 }
@@ -356,7 +368,10 @@ make_second(GstoreProgramBuilder *builder, GstoreOpcode opcode, int type,
 {
 	int32 field = (int32) any(GSTORE_FIELD_EPOCH + 1);
 
-	if (opcode == GSTORE_OP_TEXT_IN || is_in_list(opcode))
+	if (opcode == GSTORE_OP_ZONE_LOCAL || opcode == GSTORE_OP_ZONE_INSTANT ||
+		opcode == GSTORE_OP_ZONE_TRUNC)
+		return make_zone(builder);
+	if (gstore_kernel_takes_table(opcode))
 		return make_list(builder, opcode);
 	if (opcode == GSTORE_OP_TIMESTAMP_TRUNC)
 		field %= GSTORE_FIELD_MILLENNIUM + 1;
