@@ -16,7 +16,7 @@ PG_CONFIG ?= pg_config
 # What test/test.mk knows, it does; all else is PGXS's.  The split is needed
 # because PGXS has a check target of its own, and because those targets must
 # work before there is a PostgreSQL to build against.
-TEST_GOALS = check check-% fuzz fuzz-% unit unit-programs programs cudasim layers format quickstart \
+TEST_GOALS = check check-% fuzz fuzz-% unit unit-programs unit-kernels programs cudasim layers format quickstart \
 	quickstart-% gpucheck gpupack bench bench-% fresh fresh-% deps pgtree dist coverage help
 
 ifneq ($(filter $(TEST_GOALS),$(MAKECMDGOALS)),)
@@ -70,7 +70,7 @@ KERNEL_CODE = $(foreach arch,$(NVCC_ARCHS),$(if $(filter sm_$(arch),$(NVCC_KNOWS
 comma := ,
 endif
 
-EXTRA_CLEAN = $(SOURCES:.c=.d) build/clang build/unit build/cudasim build/gen
+EXTRA_CLEAN = $(SOURCES:.c=.d) build/clang build/unit build/cudasim build/cudasim-sanitized build/gen
 
 # Bitcode for inlining into JIT code: nothing of ours is worth inlining.
 override with_llvm = no

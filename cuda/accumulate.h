@@ -9,7 +9,7 @@
 #ifndef GSTORE_ACCUMULATE_H
 #define GSTORE_ACCUMULATE_H
 
-#include "tile.h"
+#include "tile_run.h"
 
 typedef struct GstoreAccumulators
 {

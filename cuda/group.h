@@ -1,10 +1,11 @@
 /*
  * group.h
- *	  Groups: a small table of each warp's own, and one that all have in common.
+ *	  Groups: a small table of each warp's own (group_few.h), and one that all have
+ *	  in common.
  *
  * A warp keeps the first groups it meets in shared memory, where it is alone:
- * lanes share out not the rows of a tile but the aggregates, and each goes
- * through the rows with accumulators that no other lane touches.  So nothing
+ * lanes share out aggregates before rows, and each goes through its rows with
+ * accumulators that no other lane touches.  So nothing
  * there is atomic, however few groups there are.  Rows of other groups go to the
  * common table in device memory, each lane with its own, by atomic operations;
  * and a warp that meets too many of them gives its own table up.  At the end what
@@ -28,9 +29,6 @@
 #define GROUP_MADE UINT64_C(0xFFFFFFFF)
 #define GROUP_LACKING UINT64_C(0xFFFFFFFE)
 #define GROUP_NUMBER UINT64_C(0xFFFFFFFF)
-
-/* In the small table: the row has no group there. */
-#define NO_FEW 0xFF
 
 /* The words by which a row or a group is known: key k is at [k * stride], and
  * behind the last one is which of them are NULL. */
@@ -396,207 +394,6 @@ gstore_table_add(GstoreGroupTable *table, const GstoreTile *tile, uint32 rows,
 				continue;
 			one = gstore_accumulator_of(&aggregate, real, word);
 			gstore_shared_merge(&states[i], aggregate.kind, real, &one);
-		}
-	}
-}
-
-/* ---- a warp's own table ---- */
-
-typedef struct GstoreFewGroups
-{
-	const GstoreLaunch *launch;
-	const GstoreKernelAggregate *aggregates;
-	uint64 *keys;					 /* [nkeys + 1][few] */
-	GstoreAccumulator *accumulators; /* [few][unit]; a unit is a copy's
-									  * aggregate */
-	uint8 *index;					 /* [2 * few] number + 1; 0: free */
-	uint8 *numbers;					 /* of the groups of a tile's rows */
-	uint32 units;
-	uint32 used;
-	bool open; /* rows go to it at all; the same in all lanes */
-} GstoreFewGroups;
-
-GSTORE_LANE_FUNC void
-gstore_few_begin(GstoreFewGroups *few, const GstoreTile *tile, uint8 *shared)
-{
-	const GstoreLaunch *launch = tile->launch;
-	uint32 n = launch->few;
-
-	few->launch = launch;
-	few->aggregates =
-		(const GstoreKernelAggregate *) ((const uint8 *) launch +
-										 launch->aggregates);
-	few->units = launch->copies * launch->naggregates;
-	few->used = 0;
-	few->open = n > 0;
-	few->keys = (uint64 *) shared;
-	few->accumulators =
-		(GstoreAccumulator *) (few->keys + n * (launch->nkeys + 1));
-	few->index = (uint8 *) (few->accumulators + n * few->units);
-	few->numbers = few->index + 2 * n;
-	for (uint32 i = tile->lane; i < n * few->units; i += GSTORE_WARP)
-		few->accumulators[i].low = few->accumulators[i].high =
-			few->accumulators[i].count = 0;
-	for (uint32 i = tile->lane; i < 2 * n; i += GSTORE_WARP)
-		few->index[i] = 0;
-	gstore_sync_warp();
-}
-
-GSTORE_LANE_FUNC GstoreKeys
-gstore_keys_of_few(const GstoreFewGroups *few, uint32 number)
-{
-	GstoreKeys keys;
-
-	keys.words = few->keys + number;
-	keys.stride = few->launch->few;
-	return keys;
-}
-
-/* The number of a row's group, NO_FEW if there is none; *at is where in the
- * index it is, or would be. */
-GSTORE_LANE_FUNC uint8
-gstore_few_find(const GstoreFewGroups *few, GstoreKeys keys, uint32 *at)
-{
-	uint32 mask = 2 * few->launch->few - 1;
-
-	*at = (uint32) gstore_keys_hash(keys, few->launch->nkeys) & mask;
-	for (; few->index[*at] != 0; *at = (*at + 1) & mask)
-	{
-		uint8 number = (uint8) (few->index[*at] - 1);
-
-		if (gstore_keys_equal(gstore_keys_of_few(few, number), keys,
-							  few->launch->nkeys))
-			return number;
-	}
-	return NO_FEW;
-}
-
-/* Look for the groups of some of the lane's rows; those that have none. */
-GSTORE_LANE_FUNC uint32
-gstore_few_look(GstoreFewGroups *few, const GstoreTile *tile, uint32 rows)
-{
-	uint32 lacking = 0;
-
-	ROLLED EACH_ROW
-	{
-		uint32 row = tile->lane * GSTORE_LANE_ROWS + r;
-		uint32 at;
-
-		if ((rows >> r & 1) == 0)
-			continue;
-		few->numbers[row] =
-			gstore_few_find(few, gstore_keys_of_row(tile, row), &at);
-		if (few->numbers[row] == NO_FEW)
-			lacking |= 1u << r;
-	}
-	return lacking;
-}
-
-/* A group for a row that has none; there is room for it. */
-GSTORE_LANE_FUNC void
-gstore_few_make(GstoreFewGroups *few, const GstoreTile *tile, uint32 row)
-{
-	GstoreKeys keys = gstore_keys_of_row(tile, row);
-	uint32 at;
-
-	(void) gstore_few_find(few, keys, &at);
-	for (uint32 k = 0; k <= few->launch->nkeys; k++)
-		few->keys[k * few->launch->few + few->used] =
-			keys.words[k * keys.stride];
-	few->index[at] = (uint8) (few->used + 1);
-}
-
-/* Each lane accumulates for an aggregate, or for a copy of it over some of the
- * rows. */
-GSTORE_LANE_FUNC void
-gstore_few_accumulate(GstoreFewGroups *few, const GstoreTile *tile,
-					  uint32 *error)
-{
-	uint32 copies = few->launch->copies;
-	uint32 rows = GSTORE_TILE_ROWS / copies;
-
-	for (uint32 unit = tile->lane; unit < few->units; unit += GSTORE_WARP)
-	{
-		uint32 number = unit % few->launch->naggregates;
-		GstoreKernelAggregate aggregate = few->aggregates[number];
-		bool real = gstore_type_is_real(aggregate.type);
-
-		/* not the same row in all lanes: it would be in one bank of memory */
-		for (uint32 i = 0; i < rows; i++)
-		{
-			uint32 row = ((i + number) & (rows - 1)) * copies +
-						 unit / few->launch->naggregates;
-			uint32 group = few->numbers[row];
-			GstoreAccumulator *to;
-			GstoreAccumulator sum;
-			GstoreAccumulator one;
-			uint64 word;
-
-			if (group == NO_FEW ||
-				!gstore_counts(tile, &aggregate, row, &word, error))
-				continue;
-			to = few->accumulators + group * few->units + unit;
-			sum = *to;
-			one = gstore_accumulator_of(&aggregate, real, word);
-			gstore_accumulator_merge(&sum, aggregate.kind, real, &one);
-			*to = sum;
-		}
-	}
-}
-
-/* The rows of the tile that are alive; returns those whose group is not in the
- * table.  One that has most rows elsewhere is closed. */
-GSTORE_LANE_FUNC uint32
-gstore_few_add(GstoreFewGroups *few, const GstoreTile *tile, uint32 *error)
-{
-	uint32 lacking;
-	uint32 lanes;
-
-	if (!few->open)
-		return tile->alive;
-	UNROLLED EACH_ROW few->numbers[tile->lane * GSTORE_LANE_ROWS + r] = NO_FEW;
-	lacking = gstore_few_look(few, tile, tile->alive);
-	lanes = gstore_warp_ballot(lacking != 0);
-	while (lanes != 0 && few->used < few->launch->few)
-	{
-		if (tile->lane == gstore_lowest_bit(lanes))
-			gstore_few_make(few, tile,
-							tile->lane * GSTORE_LANE_ROWS +
-								gstore_lowest_bit(lacking));
-		few->used++;
-		gstore_sync_warp();
-		lacking = gstore_few_look(few, tile, lacking);
-		lanes = gstore_warp_ballot(lacking != 0);
-	}
-	gstore_sync_warp();
-	gstore_few_accumulate(few, tile, error);
-	few->open = gstore_count_bits(lanes) <= GSTORE_WARP / 2;
-	gstore_sync_warp();
-	return lacking;
-}
-
-/* All of it into the common table. */
-GSTORE_LANE_FUNC void
-gstore_few_end(GstoreFewGroups *few, GstoreGroupTable *table, uint32 lane)
-{
-	const GstoreLaunch *launch = few->launch;
-
-	for (uint32 g = lane; g < few->used; g += GSTORE_WARP)
-	{
-		uint64 *record = gstore_table_find(table, gstore_keys_of_few(few, g));
-		GstoreSharedState *states;
-
-		if (record == NULL)
-			return;
-		states = (GstoreSharedState *) (record + launch->nkeys + 1);
-		for (uint32 unit = 0; unit < few->units; unit++)
-		{
-			uint32 number = unit % launch->naggregates;
-			GstoreKernelAggregate aggregate = few->aggregates[number];
-
-			gstore_shared_merge(&states[number], aggregate.kind,
-								gstore_type_is_real(aggregate.type),
-								&few->accumulators[g * few->units + unit]);
 		}
 	}
 }

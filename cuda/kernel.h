@@ -149,11 +149,11 @@ typedef struct GstoreKernelColumn
 					  * byte that it is in */
 	uint64 validity; /* address of the byte in which its bit is; 0: no NULL */
 	uint8 load;		 /* GstoreKernelLoad */
-	uint8 precision; /* of a decimal */
 	uint8 validity_bit;
 	uint8 values_bit;
-	uint32 padding;
-	uint64 base; /* texts: bytes [base_from, base_to) from it are theirs */
+	uint8 padding[5];
+	uint64 limit; /* decimals: what their digits do not reach */
+	uint64 base;  /* texts: bytes [base_from, base_to) from it are theirs */
 	uint64 base_from;
 	uint64 base_to;
 } GstoreKernelColumn;
@@ -251,16 +251,17 @@ typedef struct GstoreLaunch
 	uint32 keys;
 	uint32 aggregates;
 	uint32 pieces;
-	uint32 columns;	  /* [npieces][ncolumns] */
-	uint32 result;	  /* GstoreLaunchResult, then, without keys,
+	uint32 columns;		/* [npieces][ncolumns] */
+	uint32 result;		/* GstoreLaunchResult, then, without keys,
 					 * GstoreAccumulator [block][aggregate] */
-	uint32 passes;	  /* [ntiles][GSTORE_WARP], behind the result */
-	uint32 key_slot;  /* the first of nkeys + 1: keys as they are compared, and
+	uint32 passes;		/* [ntiles][GSTORE_WARP], behind the result */
+	uint32 key_slot;	/* the first of nkeys + 1: keys as they are compared, and
 					  * which of them are NULL */
-	uint32 few;		  /* groups of a warp's own table, 0: none */
-	uint32 few_bytes; /* of it */
-	uint32 copies;	  /* of their accumulators: so many lanes at a time */
-	uint32 padding;
+	uint32 few;			/* groups of a warp's own table, 0: none */
+	uint32 few_bytes;	/* of it */
+	uint32 copies;		/* of a group's accumulators, at first: so that more lanes
+					   * have some of their own */
+	uint32 few_records; /* of them all, groups' and copies', in the table */
 	uint64 records;
 	uint64 capacity; /* records there is room for */
 	uint64 table;
@@ -282,17 +283,15 @@ typedef struct GstoreLaunch
  * an index of twice as many bytes as there are groups, and for each row of the
  * tile the number of its group.
  */
-#define GSTORE_FEW_BYTES(few, copies, nkeys, naggregates) \
-	((few) == 0 ? 0 \
-				: (uint32) GSTORE_ALIGN((few) * (((nkeys) + 1) * sizeof(uint64) + \
-												 (copies) * (naggregates) * \
-													 sizeof(GstoreAccumulator) + \
-												 2) + \
-											GSTORE_TILE_ROWS, \
-										8))
+#define GSTORE_FEW_BYTES(few, records, nkeys, naggregates) \
+	((uint32) GSTORE_ALIGN((few) * (((nkeys) + 1) * sizeof(uint64) + 2) + \
+							   (records) * (naggregates) * \
+								   sizeof(GstoreAccumulator) + \
+							   GSTORE_TILE_ROWS, \
+						   8))
 
 StaticAssertDecl(sizeof(GstoreKernelInstruction) == 12, "instructions are packed");
-StaticAssertDecl(sizeof(GstoreKernelColumn) == 48, "a column is packed");
+StaticAssertDecl(sizeof(GstoreKernelColumn) == 56, "a column is packed");
 StaticAssertDecl(sizeof(GstoreLaunchResult) == 32, "a result is packed");
 StaticAssertDecl(sizeof(GstoreLaunch) == 136, "a launch is packed");
 

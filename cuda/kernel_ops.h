@@ -102,6 +102,31 @@ gstore_kernel_by_row(int opcode)
 	}
 }
 
+/* Is its second operand no text but a table, whose length nobody looks at? */
+GSTORE_DEVICE_FUNC bool
+gstore_kernel_takes_table(int opcode)
+{
+	switch (opcode)
+	{
+		case GSTORE_OP_INT2_IN:
+		case GSTORE_OP_INT4_IN:
+		case GSTORE_OP_INT8_IN:
+		case GSTORE_OP_FLOAT4_IN:
+		case GSTORE_OP_FLOAT8_IN:
+		case GSTORE_OP_DATE_IN:
+		case GSTORE_OP_TIMESTAMP_IN:
+		case GSTORE_OP_OID_IN:
+		case GSTORE_OP_TEXT_IN:
+		case GSTORE_OP_BPCHAR_IN:
+		case GSTORE_OP_ZONE_LOCAL:
+		case GSTORE_OP_ZONE_INSTANT:
+		case GSTORE_OP_ZONE_TRUNC:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* Do kernels have this operator? */
 GSTORE_DEVICE_FUNC bool
 gstore_kernel_has(int opcode)

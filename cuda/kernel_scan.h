@@ -8,8 +8,7 @@
 #define GSTORE_KERNEL_SCAN_H
 
 #include "accumulate.h"
-#include "group.h"
-#include "tile.h"
+#include "group_few.h"
 
 /* Go over columns, and tell which rows pass or accumulate them: each lane in
  * accumulators of its own; at the end a block's become one. */
@@ -19,7 +18,6 @@ gstore_kernel_scan(uint64 argument)
 	uint32 warp = gstore_thread() / GSTORE_WARP;
 	uint32 piece = 0;
 	uint32 error = 0;
-	uint32 filtered;
 	const GstoreLaunch *launch;
 	GstoreLaunchResult *result;
 	GstoreAccumulators accumulators;
@@ -30,7 +28,6 @@ gstore_kernel_scan(uint64 argument)
 	result = (GstoreLaunchResult *) ((const uint8 *) launch + launch->result);
 	gstore_accumulators_begin(&accumulators, launch,
 							  gstore_tile_end(&tile, gstore_shared()));
-	filtered = gstore_tile_filtered(&tile);
 
 	for (uint64 number = (uint64) gstore_block() * GSTORE_KERNEL_WARPS + warp;
 		 number < launch->ntiles;
@@ -39,14 +36,12 @@ gstore_kernel_scan(uint64 argument)
 		bool any;
 
 		gstore_tile_enter(&tile, &piece, number);
-		any = gstore_tile_filter(&tile, &error);
+		any = gstore_tile_run_program(&tile, launch->passes == 0, &error);
 		if (launch->passes != 0)
 			gstore_tile_tell(&tile, argument + launch->passes +
 										number * GSTORE_WARP);
-		if (!any || launch->passes != 0)
-			continue;
-		gstore_tile_run_all(&tile, filtered, launch->ninstructions);
-		gstore_accumulate(&accumulators, &tile, &error);
+		else if (any)
+			gstore_accumulate(&accumulators, &tile, &error);
 	}
 
 	/* which of several errors is told does not matter: each is one */
@@ -68,7 +63,6 @@ gstore_kernel_group(uint64 argument)
 	uint32 piece = 0;
 	uint32 error = 0;
 	uint32 left = 0;
-	uint32 filtered;
 	const GstoreLaunch *launch;
 	const GstoreKernelKey *keys;
 	GstoreGroupTable table;
@@ -82,7 +76,6 @@ gstore_kernel_group(uint64 argument)
 	gstore_few_begin(&few, &tile,
 					 gstore_tile_end(&tile, gstore_shared()) +
 						 warp * launch->few_bytes);
-	filtered = gstore_tile_filtered(&tile);
 
 	for (uint64 number = (uint64) gstore_block() * GSTORE_KERNEL_WARPS + warp;
 		 number < launch->ntiles;
@@ -93,9 +86,8 @@ gstore_kernel_group(uint64 argument)
 		if (gstore_warp_any(gstore_table_is_full(&table)))
 			break;
 		gstore_tile_enter(&tile, &piece, number);
-		if (!gstore_tile_filter(&tile, &error))
+		if (!gstore_tile_run_program(&tile, true, &error))
 			continue;
-		gstore_tile_run_all(&tile, filtered, launch->ninstructions);
 		gstore_tile_keys(&tile, keys, &error, &left);
 		gstore_sync_warp();
 		elsewhere = gstore_few_add(&few, &tile, &error);

@@ -36,5 +36,8 @@ for kernel in "${kernels[@]}"; do
 	cat build/gen/kernels.faults
 	[ ! -s build/gen/kernels.faults ]
 	say $? "$kernel has no stack frame and spills nothing"
+	sed -n "/Compiling entry function '$kernel'/,/Used/p" "$report" |
+		sed -n "s/.*for '\(.*\)'.*/\1/p; s/.*Used \([0-9]* registers\).*/\1/p" |
+		paste -d' ' - - | sed 's/^/# /'
 done
 exit $failures

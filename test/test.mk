@@ -32,6 +32,20 @@ $(CUDASIM): $(CUDASIM_SOURCES) $(wildcard test/cudasim/*.h src/device/*.h \
 		$(filter-out %/kernels.c,$(CUDASIM_SOURCES)) $(@D)/kernels.o \
 		-ldl -lrt -lm
 
+# The same under the sanitizers, for the kernels' own tests: out of bounds, and
+# what C leaves undefined, is looked for in them too.  A misaligned address stays
+# the stand-in's to notice.
+CUDASIM_SANITIZED = build/cudasim-sanitized/libcuda.so.1
+
+$(CUDASIM_SANITIZED): $(CUDASIM)
+	@mkdir -p $(@D)
+	$(CC) $(CUDASIM_CFLAGS) $(SANITIZE) -fsanitize=alignment \
+		-fsanitize-recover=alignment,null,object-size -c \
+		-o $(@D)/kernels.o test/cudasim/kernels.c
+	$(CC) $(CUDASIM_CFLAGS) $(SANITIZE) -shared -Wl,-soname,libcuda.so.1 -o $@ \
+		$(filter-out %/kernels.c,$(CUDASIM_SOURCES)) $(@D)/kernels.o \
+		-ldl -lrt -lm
+
 # ---- tests without a server ----
 #
 # Each test/unit/test_NAME.c is a program that prints TAP.  It is linked with
@@ -73,6 +87,13 @@ unit-programs: cudasim $(UNIT_PROGRAMS)
 
 unit: unit-programs
 	@GSTORE_CUDASIM='$(CURDIR)/$(CUDASIM)' test/tap.sh $(UNIT_PROGRAMS)
+
+# What runs kernels, on a stand-in that is sanitized too.
+KERNEL_PROGRAMS = $(patsubst test/unit/%.c,build/unit/%,\
+	$(sort $(wildcard test/unit/test_kernel*.c)))
+
+unit-kernels: $(CUDASIM_SANITIZED) $(KERNEL_PROGRAMS)
+	@GSTORE_CUDASIM='$(CURDIR)/$(CUDASIM_SANITIZED)' test/tap.sh $(KERNEL_PROGRAMS)
 
 -include $(shell find build/unit -name '*.d' 2>/dev/null)
 
@@ -205,7 +226,7 @@ fresh:
 help:
 	@sed -n '3,12s/^#//p' Makefile
 
-.PHONY: cudasim programs fuzz fuzz-keep unit unit-programs deps pgtree check check-server check-versions check-postgres \
+.PHONY: cudasim programs fuzz fuzz-keep unit unit-programs unit-kernels deps pgtree check check-server check-versions check-postgres \
 	check-regress \
 	check-isolation check-tap layers format check-format quickstart \
 	quickstart-stop bench dist check-asan coverage fresh help

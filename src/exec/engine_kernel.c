@@ -12,10 +12,9 @@
 #include "exec/engine_program.h"
 #include "kernel_ops.h"
 
-/* Groups of a warp's own table, a power of two; and bytes that it and its copies
- * may take. */
+/* Groups of a warp's own table, powers of two; and bytes it may take. */
 #define MOST_FEW 32
-#define LEAST_FEW 4
+#define LEAST_FEW 8
 #define FEW_BYTES (6 * 1024)
 
 #define NO_USE UINT32_MAX
@@ -81,27 +80,15 @@ gstore_kernel_memory(const GstoreProgram *program)
 /* ---- what kernels can do ---- */
 
 static bool
-is_a_list(const GstoreProgram *program, uint16 reg)
+is_a_table(const GstoreProgram *program, uint16 reg)
 {
 	const GstoreInstruction *instructions =
 		GSTORE_PROGRAM_PART(program, GstoreInstruction, instructions);
 
 	for (int i = 0; i < program->ninstructions; i++)
-		switch (instructions[i].opcode)
-		{
-			case GSTORE_OP_INT2_IN:
-			case GSTORE_OP_INT4_IN:
-			case GSTORE_OP_INT8_IN:
-			case GSTORE_OP_DATE_IN:
-			case GSTORE_OP_TIMESTAMP_IN:
-			case GSTORE_OP_OID_IN:
-			case GSTORE_OP_TEXT_IN:
-				if (instructions[i].b == reg)
-					return true;
-				break;
-			default:
-				break;
-		}
+		if (instructions[i].b == reg &&
+			gstore_kernel_takes_table(instructions[i].opcode))
+			return true;
 	return false;
 }
 
@@ -116,7 +103,7 @@ find_register_reason(const GstoreProgram *program)
 		if (!gstore_type_is_word(registers[i].type))
 			return "a value that does not fit 64 bits";
 		else if (text_bytes(program, &registers[i], &data) > GSTORE_TEXT_MOST &&
-				 !is_a_list(program, (uint16) i))
+				 !is_a_table(program, (uint16) i))
 			return "a long text";
 	return NULL;
 }
@@ -274,7 +261,7 @@ reserve(GstoreKernelProgram *to, uint32 *offset, uint64 bytes)
 	return memory;
 }
 
-/* The bytes of a text go along; of a list, whose length nobody looks at, too. */
+/* The bytes of a text go along, and those of a table. */
 static uint64
 translate_text(const GstoreProgram *program, const GstoreRegister *reg,
 			   GstoreKernelProgram *to)
@@ -434,26 +421,28 @@ static void
 size_few(GstoreKernelProgram *translated)
 {
 	GstoreLaunch *launch = &translated->launch;
-	uint32 few = MOST_FEW;
-	uint32 copies = 1;
+	uint32 naggregates = launch->naggregates;
+	uint32 records = MOST_FEW;
 
-	while (few > LEAST_FEW &&
-		   GSTORE_FEW_BYTES(few, 1, launch->nkeys, launch->naggregates) >
+	while (records > LEAST_FEW &&
+		   GSTORE_FEW_BYTES(records, records, launch->nkeys, naggregates) >
 			   FEW_BYTES)
-		few /= 2;
-	while (launch->naggregates > 0 &&
-		   2 * copies * launch->naggregates <= GSTORE_WARP &&
-		   GSTORE_FEW_BYTES(few, 2 * copies, launch->nkeys,
-							launch->naggregates) <= FEW_BYTES)
-		copies *= 2;
-	launch->few = few;
-	launch->copies = copies;
-	launch->few_bytes = GSTORE_FEW_BYTES(few, copies, launch->nkeys,
-										 launch->naggregates);
+		records /= 2;
+	launch->few = records;
+	while (naggregates > 0 && records < MOST_FEW * LEAST_FEW &&
+		   GSTORE_FEW_BYTES(launch->few, 2 * records, launch->nkeys,
+							naggregates) <= FEW_BYTES)
+		records *= 2;
+	launch->few_records = records;
+	while (naggregates > 0 && 2 * launch->copies * naggregates <= GSTORE_WARP &&
+		   2 * launch->copies * LEAST_FEW <= records)
+		launch->copies *= 2;
+	launch->few_bytes = GSTORE_FEW_BYTES(launch->few, records, launch->nkeys,
+										 naggregates);
 	if (gstore_kernel_shared(translated) <= GSTORE_KERNEL_SHARED)
 		return;
-	launch->few = 0;
-	launch->few_bytes = 0;
+	launch->few = launch->few_records = launch->few_bytes = 0;
+	launch->copies = 1;
 }
 
 bool

@@ -65,6 +65,11 @@ extern void gstore_kernel_write(const GstoreKernelProgram *program,
 								const GstoreEngineInput *inputs, int ninputs,
 								const GstoreLaunchLayout *layout, void *memory);
 
+/* Why what a launch that accumulates tells is to be computed by the CPU: texts that
+ * kernels cannot read; NULL: it is not. */
+extern const char *gstore_kernel_left(const GstoreKernelProgram *program,
+									  const void *result);
+
 /* An aggregate's result: into an engine of the same program. */
 extern GstoreEngineStatus gstore_kernel_absorb(const GstoreKernelProgram *program,
 											   const GstoreLaunchLayout *layout,
@@ -76,20 +81,19 @@ typedef enum GstoreGroupOutcome
 {
 	GSTORE_GROUPS_TOLD,	 /* so many */
 	GSTORE_GROUPS_MORE,	 /* than there was room for */
-	GSTORE_GROUPS_LEFT,	 /* to the CPU: a key is a long text */
+	GSTORE_GROUPS_LEFT,	 /* to the CPU: see gstore_kernel_left */
 	GSTORE_GROUPS_FAILED /* a row ended in an error: the state */
 } GstoreGroupOutcome;
 
 extern GstoreGroupOutcome gstore_kernel_groups(const GstoreLaunchLayout *layout,
 											   const void *result,
 											   uint64 *number);
-/* Bytes of a group's record; where the first is in the launch. */
-extern uint64 gstore_kernel_record_bytes(const GstoreKernelProgram *program);
-/* So many of them, as they were told. */
+/* So many records, of so many bytes each, as they were told. */
 extern GstoreEngineStatus
 gstore_kernel_absorb_groups(const GstoreKernelProgram *program,
 							const void *records, uint64 n,
 							GstoreEngine *engine);
+extern uint64 gstore_kernel_record_bytes(const GstoreKernelProgram *program);
 
 /*
  * A filter's result: bits of rows [from, from + count) of the input whose first

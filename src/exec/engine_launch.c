@@ -114,8 +114,9 @@ write_columns(const GstoreKernelProgram *program,
 		if (instructions[i].opcode != GSTORE_OP_LOAD)
 			continue;
 		column->load = (uint8) load_of(view, &instructions[i]);
-		column->precision = (uint8) Min(view->precision,
-										GSTORE_SMALL_DECIMAL_DIGITS);
+		column->limit =
+			(uint64) gstore_power_of_ten(Min(view->precision,
+											 GSTORE_SMALL_DECIMAL_DIGITS));
 		column->values = (uintptr_t) view->values + view->values_bit / 8;
 		column->values_bit = (uint8) (view->values_bit % 8);
 		if (instructions[i].type == GSTORE_TYPE_TEXT)
@@ -363,6 +364,30 @@ gstore_kernel_absorb(const GstoreKernelProgram *program,
 		status = gstore_engine_absorb(engine, (int) (i % n), &state);
 	}
 	return status;
+}
+
+static bool
+loads_texts(const GstoreKernelProgram *program)
+{
+	const GstoreKernelInstruction *instructions = instructions_of(program);
+
+	for (uint32 i = 0; i < program->launch.ninstructions; i++)
+		if (instructions[i].opcode == GSTORE_OP_LOAD &&
+			instructions[i].type == GSTORE_TYPE_TEXT)
+			return true;
+	return false;
+}
+
+const char *
+gstore_kernel_left(const GstoreKernelProgram *program, const void *result)
+{
+	const GstoreLaunchResult *head = result;
+
+	if (head->left != 0)
+		return "a text of more than 8 bytes to group by";
+	if (head->error == GSTORE_STATE_BEYOND && loads_texts(program))
+		return "a text that is compressed, or long";
+	return NULL;
 }
 
 GstoreGroupOutcome

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "port/pg_bitutils.h"
 
 #include "exec/engine_gather.h"
 #include "exec/engine_kernel.h"
@@ -27,6 +28,11 @@
 /* Groups that there is room for at first, and by how much more next time. */
 #define FIRST_GROUPS 32768
 #define MORE_GROUPS 8
+/* One row in so many may be left for PostgreSQL to decide on. */
+#define FEW_RECHECKED 64
+/* Of a bitmap, at a time. */
+#define COUNTED_BYTES (UINT64CONST(1) << 20)
+
 /* Bytes of groups fetched at a time. */
 #define FETCHED_BYTES (UINT64CONST(4) << 20)
 
@@ -224,11 +230,18 @@ launch_groups(GstoreKernels *kernels, GstoreEngine *engine,
 		const void *result = run_pieces(kernels, kernels->groups_room, &layout,
 										&run);
 		bool again = false;
-		bool left = false;
+		const char *left;
 		uint64 number;
 
 		if (result == NULL)
 			return false;
+		left = gstore_kernel_left(&kernels->program, result);
+		if (left != NULL)
+		{
+			kernels->use->why_not = left;
+			gstore_launch_end(run);
+			return false;
+		}
 		switch (gstore_kernel_groups(&layout, result, &number))
 		{
 			case GSTORE_GROUPS_TOLD:
@@ -242,9 +255,7 @@ launch_groups(GstoreKernels *kernels, GstoreEngine *engine,
 				kernels->groups_room = Min(kernels->groups_room * MORE_GROUPS,
 										   kernels->most_groups);
 				break;
-			case GSTORE_GROUPS_LEFT:
-				kernels->use->why_not = "a text of more than 8 bytes to group by";
-				left = true;
+			case GSTORE_GROUPS_LEFT: /* has been told */
 				break;
 			case GSTORE_GROUPS_FAILED:
 				*status = gstore_engine_refuse(engine, (int) number);
@@ -254,7 +265,7 @@ launch_groups(GstoreKernels *kernels, GstoreEngine *engine,
 		if (again)
 			continue;
 		forget_pieces(kernels);
-		return !left;
+		return true;
 	}
 }
 
@@ -265,6 +276,7 @@ launch(GstoreKernels *kernels, GstoreEngine *engine, GstoreEngineStatus *status)
 	GstoreLaunchLayout layout;
 	GstoreLaunchRun *run;
 	const void *result;
+	const char *left;
 
 	if (kernels->npieces == 0)
 		return true;
@@ -274,10 +286,27 @@ launch(GstoreKernels *kernels, GstoreEngine *engine, GstoreEngineStatus *status)
 						&layout, &run);
 	if (result == NULL)
 		return false;
-	*status = gstore_kernel_absorb(&kernels->program, &layout, result, engine);
+	left = gstore_kernel_left(&kernels->program, result);
+	if (left != NULL)
+		kernels->use->why_not = left;
+	else
+		*status = gstore_kernel_absorb(&kernels->program, &layout, result,
+									   engine);
 	gstore_launch_end(run);
 	forget_pieces(kernels);
-	return true;
+	return left == NULL;
+}
+
+static uint64
+count_bits(const uint8 *bitmap, uint64 rows)
+{
+	uint64 count = 0;
+
+	for (uint64 first = 0; first < rows; first += 8 * COUNTED_BYTES)
+		count += pg_popcount((const char *) bitmap + first / 8,
+							 (int) Min(COUNTED_BYTES,
+									   (rows - first + 7) / 8));
+	return count;
 }
 
 bool
@@ -309,7 +338,14 @@ gstore_kernels_sift(GstoreKernels *kernels, const GstoreWindow *window,
 	forget_pieces(kernels);
 	gstore_kernel_passes(&layout, result, 0, 0, window->rows, pass, recheck);
 	gstore_launch_end(run);
-	return true;
+	if (count_bits(recheck, window->rows) <= window->rows / FEW_RECHECKED)
+		return true;
+
+	/* compressed texts, for example */
+	kernels->use->why_not = "many rows that kernels cannot decide on";
+	memset(pass, 0, (window->rows + 7) / 8);
+	memset(recheck, 0, (window->rows + 7) / 8);
+	return false;
 }
 
 /* ---- rows here and there ---- */

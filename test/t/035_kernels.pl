@@ -119,6 +119,13 @@ if ($on_gpu)
 	like(plan_of('SELECT t, count(*) FROM arrow GROUP BY t'),
 		qr/Left to PostgreSQL: false.*Without Kernels: a text of more than 8 bytes to group by/s,
 		'long texts are left to the CPU');
+	sql($node, q{CREATE FOREIGN TABLE pressed (id int, t text OPTIONS (compression 'pglz')) SERVER gstore_fdw;
+		INSERT INTO pressed SELECT i, repeat('ab', 200) || i FROM generate_series(1, 50000) i});
+	like(plan_of(q{SELECT count(*) FROM pressed WHERE t LIKE '%17'}),
+		qr/Left to PostgreSQL: false.*Without Kernels: a text that is compressed, or long/s,
+		'compressed texts, too');
+	like(plan_of(q{SELECT id FROM pressed WHERE t LIKE '%17'}),
+		qr/rows=500 .*Without Kernels: many rows that kernels cannot decide on/s, 'also in conditions of rows');
 	like(plan_of('SELECT count(DISTINCT i4) FROM arrow'), qr/Without Kernels: DISTINCT in an aggregate/,
 		'as are values that count once');
 	like(plan_of(q{SELECT id, sum(i4) FROM arrow GROUP BY id}, q{SET work_mem = '64kB'; SET hash_mem_multiplier = 1;}),

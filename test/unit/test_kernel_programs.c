@@ -167,6 +167,8 @@ put_value(const ColumnKind *kind, uint8 *at)
 			break;
 		case GSTORE_TYPE_DECIMAL:
 			wide = value % INT64_C(1000000000000000);
+			if (kind->stride == 16 && any(3000) == 0)
+				wide = (GstoreInt128) 1 << any(127); /* damaged, or just large */
 			memcpy(at, &wide, 16);
 			break;
 		default:
@@ -316,27 +318,9 @@ make_piece(Piece *piece, uint64 rows)
 static uint16 make_value(GstoreProgramBuilder *builder, GstoreType type, int depth);
 
 static bool
-is_in_list(GstoreOpcode opcode)
-{
-	return opcode == GSTORE_OP_INT2_IN || opcode == GSTORE_OP_INT4_IN ||
-		   opcode == GSTORE_OP_INT8_IN || opcode == GSTORE_OP_DATE_IN ||
-		   opcode == GSTORE_OP_TIMESTAMP_IN || opcode == GSTORE_OP_OID_IN;
-}
-
-static bool
 is_in_texts(GstoreOpcode opcode)
 {
 	return opcode == GSTORE_OP_TEXT_IN || opcode == GSTORE_OP_BPCHAR_IN;
-}
-
-/* Their texts are such as only the compiler makes: tables of a time zone, lists of
- * other types. */
-static bool
-is_of_compiler(GstoreOpcode opcode)
-{
-	return opcode == GSTORE_OP_ZONE_LOCAL || opcode == GSTORE_OP_ZONE_INSTANT ||
-		   opcode == GSTORE_OP_ZONE_TRUNC || opcode == GSTORE_OP_FLOAT4_IN ||
-		   opcode == GSTORE_OP_FLOAT8_IN || opcode == GSTORE_OP_UUID_IN;
 }
 
 /* A sorted list of integers, or of texts. */
@@ -363,6 +347,20 @@ make_list(GstoreProgramBuilder *builder, GstoreOpcode opcode)
 								   GSTORE_STATE_VALUE, &text);
 }
 
+/* A time zone whose clocks were changed twice. */
+static uint16
+make_zone(GstoreProgramBuilder *builder)
+{
+	static const int64 zone[] = {2, -INT64_C(1000000000000000),
+								 INT64_C(1000000000000000), INT64_C(3600000000), 0,
+								 -INT64_C(946684799999990), INT64_C(3600000000),
+								 5, INT64_C(7200000000)};
+	GstoreText text = {(const uint8 *) zone, sizeof(zone)};
+
+	return gstore_program_constant(builder, GSTORE_TYPE_TEXT,
+								   GSTORE_STATE_VALUE, &text);
+}
+
 /* The second operand of an operator. */
 static uint16
 make_second(GstoreProgramBuilder *builder, GstoreOpcode opcode, int type,
@@ -370,7 +368,10 @@ make_second(GstoreProgramBuilder *builder, GstoreOpcode opcode, int type,
 {
 	int32 field = (int32) any(GSTORE_FIELD_EPOCH + 1);
 
-	if (is_in_texts(opcode) || is_in_list(opcode))
+	if (opcode == GSTORE_OP_ZONE_LOCAL || opcode == GSTORE_OP_ZONE_INSTANT ||
+		opcode == GSTORE_OP_ZONE_TRUNC)
+		return make_zone(builder);
+	if (gstore_kernel_takes_table(opcode))
 		return make_list(builder, opcode);
 	if (opcode == GSTORE_OP_TIMESTAMP_TRUNC)
 		field %= GSTORE_FIELD_MILLENNIUM + 1;
@@ -400,7 +401,7 @@ make_value(GstoreProgramBuilder *builder, GstoreType type, int depth)
 			int b = gstore_opcode_argument(opcode, 1);
 			uint16 operands[2] = {0, 0};
 
-			if (!gstore_kernel_has(opcode) || is_of_compiler(opcode) ||
+			if (!gstore_kernel_has(opcode) ||
 				gstore_opcode_result(opcode, GSTORE_TYPE_BOOL) != type)
 				continue;
 			operands[0] = make_value(builder, a, depth - 1);
@@ -609,6 +610,9 @@ same_states(const GstoreProgram *program, const GstoreAggregateState *a,
 		if (aggregates[i].kind != GSTORE_AGGREGATE_COUNT && a[i].count > 0)
 			same &= real ? same_real(a[i].value.real.sum, b[i].value.real.sum)
 						 : a[i].value.integer == b[i].value.integer;
+		if (real && (aggregates[i].kind == GSTORE_AGGREGATE_SUM ||
+					 aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS))
+			same &= a[i].infinite == b[i].infinite;
 		if (aggregates[i].kind == GSTORE_AGGREGATE_MOMENTS && a[i].count > 0)
 			same &= same_real(a[i].value.real.deviations,
 							  b[i].value.real.deviations);
