@@ -106,7 +106,7 @@ typedef enum Phase
 	DONE
 } Phase;
 
-struct GstoreKernelMerge
+struct GstoreMergePlan
 {
 	const GstoreCodec *codec;
 	const GstoreSchema *schema;
@@ -154,7 +154,7 @@ no_memory(GstoreCodecError *error)
 
 /* One more item, all zero; NULL if there is no memory. */
 static void *
-add_item(GstoreKernelMerge *merge, List *list, size_t bytes)
+add_item(GstoreMergePlan *merge, List *list, size_t bytes)
 {
 	char *item;
 
@@ -175,7 +175,7 @@ add_item(GstoreKernelMerge *merge, List *list, size_t bytes)
 }
 
 static void *
-take_memory(GstoreKernelMerge *merge, uint64 bytes)
+take_memory(GstoreMergePlan *merge, uint64 bytes)
 {
 	void *memory = merge->allocator.alloc(merge->allocator.state,
 										  Max(bytes, 8));
@@ -186,21 +186,21 @@ take_memory(GstoreKernelMerge *merge, uint64 bytes)
 }
 
 static void
-give_memory(GstoreKernelMerge *merge, void *memory)
+give_memory(GstoreMergePlan *merge, void *memory)
 {
 	if (memory != NULL)
 		merge->allocator.free(merge->allocator.state, memory);
 }
 
 static Source *
-source_of(const GstoreKernelMerge *merge, uint32 source, uint32 column)
+source_of(const GstoreMergePlan *merge, uint32 source, uint32 column)
 {
 	return &merge->sources[(uint64) source * merge->ncolumns + column];
 }
 
 /* A view of a column of an image at an address of a device. */
 static GstoreCodecStatus
-bind_at(const GstoreKernelMerge *merge, const GstoreImage *image,
+bind_at(const GstoreMergePlan *merge, const GstoreImage *image,
 		uint64 address, uint32 column, uint64 first, uint64 count,
 		GstoreColumnView *view, GstoreCodecError *error)
 {
@@ -218,7 +218,7 @@ bind_at(const GstoreKernelMerge *merge, const GstoreImage *image,
 /* ---- planning: columns ---- */
 
 static void
-describe_column(const GstoreKernelMerge *merge, uint32 number, Column *column)
+describe_column(const GstoreMergePlan *merge, uint32 number, Column *column)
 {
 	const GstoreColumn *def = &merge->schema->columns[number];
 	uint32 stride;
@@ -256,7 +256,7 @@ describe_column(const GstoreKernelMerge *merge, uint32 number, Column *column)
 
 /* What is to be counted of a column, which is in all sources. */
 static GstoreCodecStatus
-look_at_sources(GstoreKernelMerge *merge, uint32 number,
+look_at_sources(GstoreMergePlan *merge, uint32 number,
 				GstoreCodecError *error)
 {
 	Column *column = &merge->columns[number];
@@ -294,7 +294,7 @@ look_at_sources(GstoreKernelMerge *merge, uint32 number,
 
 /* Bytes a launch is told, and tells, whatever its kernel is. */
 static uint64
-launch_bytes(const GstoreKernelMerge *merge, const Launch *launch)
+launch_bytes(const GstoreMergePlan *merge, const Launch *launch)
 {
 	uint64 n = merge->ncolumns;
 
@@ -350,7 +350,7 @@ advance(const uint8 *keep, uint64 from, uint64 end, uint64 most,
 
 typedef struct Planning
 {
-	GstoreKernelMerge *merge;
+	GstoreMergePlan *merge;
 	Launch *launch;
 	Piece *piece;		   /* of the launch, its last; NULL: of another source */
 	GstoreMergeTile *tile; /* being filled; NULL: none is */
@@ -360,7 +360,7 @@ typedef struct Planning
 static bool
 begin_piece(Planning *planning, uint32 source, uint64 row)
 {
-	GstoreKernelMerge *merge = planning->merge;
+	GstoreMergePlan *merge = planning->merge;
 
 	if (planning->launch == NULL ||
 		planning->launch->npieces == GSTORE_MERGE_PIECES ||
@@ -389,7 +389,7 @@ begin_piece(Planning *planning, uint32 source, uint64 row)
 static bool
 begin_tile(Planning *planning, uint64 row)
 {
-	GstoreKernelMerge *merge = planning->merge;
+	GstoreMergePlan *merge = planning->merge;
 
 	planning->tile = add_item(merge, &merge->tiles, sizeof(GstoreMergeTile));
 	if (planning->tile == NULL)
@@ -403,7 +403,7 @@ begin_tile(Planning *planning, uint64 row)
 
 /* May a launch be told of one more tile and piece, and bits of so many rows? */
 static bool
-has_room(const GstoreKernelMerge *merge, const Launch *launch, uint64 rows)
+has_room(const GstoreMergePlan *merge, const Launch *launch, uint64 rows)
 {
 	Launch larger = *launch;
 
@@ -419,7 +419,7 @@ static bool
 plan_rows(Planning *planning, uint32 source, uint64 row, uint64 end,
 		  uint64 taken)
 {
-	GstoreKernelMerge *merge = planning->merge;
+	GstoreMergePlan *merge = planning->merge;
 	Launch *launch = planning->launch;
 	bool keeps = merge->given[source].keep != NULL;
 
@@ -447,7 +447,7 @@ plan_rows(Planning *planning, uint32 source, uint64 row, uint64 end,
 static bool
 plan_source(Planning *planning, uint32 source)
 {
-	GstoreKernelMerge *merge = planning->merge;
+	GstoreMergePlan *merge = planning->merge;
 	const GstoreKernelSource *given = &merge->given[source];
 
 	planning->piece = NULL;
@@ -479,7 +479,7 @@ units_bytes(uint64 nunits, uint64 ntiles)
 
 /* The dictionary of a source's column, in as many launches as it takes. */
 static bool
-plan_units(GstoreKernelMerge *merge, uint32 source, uint32 column,
+plan_units(GstoreMergePlan *merge, uint32 source, uint32 column,
 		   uint32 *first_source)
 {
 	uint64 total = source_of(merge, source, column)->units;
@@ -527,7 +527,7 @@ plan_units(GstoreKernelMerge *merge, uint32 source, uint32 column,
 /* ---- beginning ---- */
 
 static bool
-plan(GstoreKernelMerge *merge)
+plan(GstoreMergePlan *merge)
 {
 	Planning planning = {.merge = merge};
 	uint32 first_source = 0;
@@ -554,7 +554,7 @@ plan(GstoreKernelMerge *merge)
 }
 
 static GstoreCodecStatus
-open_sources(GstoreKernelMerge *merge, GstoreCodecError *error)
+open_sources(GstoreMergePlan *merge, GstoreCodecError *error)
 {
 	for (uint32 i = 0; i < merge->nsources; i++)
 	{
@@ -582,14 +582,14 @@ open_sources(GstoreKernelMerge *merge, GstoreCodecError *error)
 	return GSTORE_CODEC_OK;
 }
 
-GstoreKernelMerge *
-gstore_kernel_merge_begin(const GstoreCodec *codec, const GstoreSchema *schema,
-						  const GstoreKernelSource *sources, uint32 nsources,
-						  uint32 most_bytes, const GstoreAllocator *allocator,
-						  const char **why, GstoreCodecStatus *status,
-						  GstoreCodecError *error)
+GstoreMergePlan *
+gstore_merge_plan_begin(const GstoreCodec *codec, const GstoreSchema *schema,
+						const GstoreKernelSource *sources, uint32 nsources,
+						uint32 most_bytes, const GstoreAllocator *allocator,
+						const char **why, GstoreCodecStatus *status,
+						GstoreCodecError *error)
 {
-	GstoreKernelMerge *merge;
+	GstoreMergePlan *merge;
 	Launch smallest = {.npieces = 2, .ntiles = 2, .keep_bytes = ROWS_AT_ONCE / 4};
 
 	*status = GSTORE_CODEC_OK;
@@ -631,12 +631,12 @@ gstore_kernel_merge_begin(const GstoreCodec *codec, const GstoreSchema *schema,
 		*status = no_memory(error);
 	if (*status == GSTORE_CODEC_OK && *why == NULL)
 		return merge;
-	gstore_kernel_merge_end(merge);
+	gstore_merge_plan_end(merge);
 	return NULL;
 }
 
 void
-gstore_kernel_merge_end(GstoreKernelMerge *merge)
+gstore_merge_plan_end(GstoreMergePlan *merge)
 {
 	GstoreAllocator allocator = merge->allocator;
 
@@ -662,14 +662,14 @@ gstore_kernel_merge_end(GstoreKernelMerge *merge)
 }
 
 uint64
-gstore_kernel_merge_rows(const GstoreKernelMerge *merge)
+gstore_merge_plan_rows(const GstoreMergePlan *merge)
 {
 	return merge->rows;
 }
 
 uint64
-gstore_kernel_merge_workspace(const GstoreKernelMerge *merge,
-							  uint64 *zeros_from)
+gstore_merge_plan_workspace(const GstoreMergePlan *merge,
+							uint64 *zeros_from)
 {
 	*zeros_from = GSTORE_ALIGN(merge->most_bytes, RESULT_ALIGNMENT);
 	return *zeros_from + merge->map_bytes;
@@ -678,13 +678,13 @@ gstore_kernel_merge_workspace(const GstoreKernelMerge *merge,
 /* ---- steps ---- */
 
 static const Launch *
-launch_at(const GstoreKernelMerge *merge)
+launch_at(const GstoreMergePlan *merge)
 {
 	return (const Launch *) merge->launches.items + merge->at;
 }
 
 static const UnitsLaunch *
-units_launch_at(const GstoreKernelMerge *merge)
+units_launch_at(const GstoreMergePlan *merge)
 {
 	return (const UnitsLaunch *) merge->unit_launches.items + merge->at;
 }
@@ -699,7 +699,7 @@ blocks_for(uint64 warps)
 
 /* Where the parts of a launch over rows begin. */
 static void
-lay_out_rows(const GstoreKernelMerge *merge, const Launch *launch,
+lay_out_rows(const GstoreMergePlan *merge, const Launch *launch,
 			 GstoreMerge *told, GstoreKernelStep *step)
 {
 	bool makes = merge->phase == MAKING;
@@ -751,7 +751,7 @@ lay_out_rows(const GstoreKernelMerge *merge, const Launch *launch,
 }
 
 static void
-step_over_rows(const GstoreKernelMerge *merge, GstoreKernelStep *step)
+step_over_rows(const GstoreMergePlan *merge, GstoreKernelStep *step)
 {
 	const Launch *launch = launch_at(merge);
 	const Piece *pieces = (const Piece *) merge->pieces.items +
@@ -770,7 +770,7 @@ step_over_rows(const GstoreKernelMerge *merge, GstoreKernelStep *step)
 }
 
 static void
-lay_out_units(const GstoreKernelMerge *merge, const UnitsLaunch *launch,
+lay_out_units(const GstoreMergePlan *merge, const UnitsLaunch *launch,
 			  GstoreMergeDictionaries *told, GstoreKernelStep *step)
 {
 	bool copies = merge->phase == COPYING_UNITS;
@@ -793,7 +793,7 @@ lay_out_units(const GstoreKernelMerge *merge, const UnitsLaunch *launch,
 }
 
 static void
-step_over_units(const GstoreKernelMerge *merge, GstoreKernelStep *step)
+step_over_units(const GstoreMergePlan *merge, GstoreKernelStep *step)
 {
 	const UnitsLaunch *launch = units_launch_at(merge);
 	const Units *units = (const Units *) merge->units.items +
@@ -812,7 +812,7 @@ step_over_units(const GstoreKernelMerge *merge, GstoreKernelStep *step)
 
 /* Blocks whose bounds are found in one launch, from merge->at on. */
 static uint32
-blocks_at_once(const GstoreKernelMerge *merge)
+blocks_at_once(const GstoreMergePlan *merge)
 {
 	uint64 each = merge->ncolumns * sizeof(GstoreBounds);
 	uint64 told = PART(sizeof(GstoreBoundsLaunch)) +
@@ -824,7 +824,7 @@ blocks_at_once(const GstoreKernelMerge *merge)
 }
 
 static void
-step_over_bounds(const GstoreKernelMerge *merge, GstoreKernelStep *step)
+step_over_bounds(const GstoreMergePlan *merge, GstoreKernelStep *step)
 {
 	uint32 nblocks = blocks_at_once(merge);
 
@@ -842,7 +842,7 @@ step_over_bounds(const GstoreKernelMerge *merge, GstoreKernelStep *step)
 }
 
 bool
-gstore_kernel_merge_next(GstoreKernelMerge *merge, GstoreKernelStep *step)
+gstore_merge_plan_next(GstoreMergePlan *merge, GstoreKernelStep *step)
 {
 	for (;; merge->phase++, merge->at = 0)
 	{
@@ -893,7 +893,7 @@ write_keep(const uint8 *keep, const Piece *piece, uint8 *to)
 }
 
 static void
-write_source(const GstoreKernelMerge *merge, const Piece *piece,
+write_source(const GstoreMergePlan *merge, const Piece *piece,
 			 uint32 number, uint64 workspace, GstoreMergeSource *to)
 {
 	const Source *source = source_of(merge, piece->source, number);
@@ -920,7 +920,7 @@ write_source(const GstoreKernelMerge *merge, const Piece *piece,
 	}
 	else if (merge->columns[number].kind == GSTORE_MERGE_DICTIONARY)
 	{
-		(void) gstore_kernel_merge_workspace(merge, &zeros_from);
+		(void) gstore_merge_plan_workspace(merge, &zeros_from);
 		to->base = (uintptr_t) view.base + view.base_from;
 		to->room = source->units * 8;
 		to->map = workspace + zeros_from + source->map;
@@ -929,7 +929,7 @@ write_source(const GstoreKernelMerge *merge, const Piece *piece,
 }
 
 static void
-write_column(const GstoreKernelMerge *merge, uint32 number,
+write_column(const GstoreMergePlan *merge, uint32 number,
 			 GstoreMergeColumn *to)
 {
 	const Column *column = &merge->columns[number];
@@ -964,7 +964,7 @@ write_column(const GstoreKernelMerge *merge, uint32 number,
 
 /* Bytes of the new image that no row writes. */
 static uint32
-write_zeros(const GstoreKernelMerge *merge, GstoreMergeZeros *zeros)
+write_zeros(const GstoreMergePlan *merge, GstoreMergeZeros *zeros)
 {
 	uint32 n = 0;
 
@@ -994,7 +994,7 @@ write_zeros(const GstoreKernelMerge *merge, GstoreMergeZeros *zeros)
 
 /* Where the text of each tile of a launch begins, and the last one's ends. */
 static void
-write_starts(const GstoreKernelMerge *merge, const Launch *launch,
+write_starts(const GstoreMergePlan *merge, const Launch *launch,
 			 uint64 *starts)
 {
 	for (uint32 i = 0; i < merge->ncolumns; i++)
@@ -1015,7 +1015,7 @@ write_starts(const GstoreKernelMerge *merge, const Launch *launch,
 }
 
 static void
-write_rows(const GstoreKernelMerge *merge, uint64 workspace, uint8 *to)
+write_rows(const GstoreMergePlan *merge, uint64 workspace, uint8 *to)
 {
 	const Launch *launch = launch_at(merge);
 	const Piece *pieces = (const Piece *) merge->pieces.items +
@@ -1062,7 +1062,7 @@ write_rows(const GstoreKernelMerge *merge, uint64 workspace, uint8 *to)
 }
 
 static void
-write_units(const GstoreKernelMerge *merge, uint64 workspace, uint8 *to)
+write_units(const GstoreMergePlan *merge, uint64 workspace, uint8 *to)
 {
 	const UnitsLaunch *launch = units_launch_at(merge);
 	const Units *units = (const Units *) merge->units.items +
@@ -1140,7 +1140,7 @@ bounds_load(const GstoreColumnView *view)
 }
 
 static void
-write_bounds_column(const GstoreKernelMerge *merge, uint32 number,
+write_bounds_column(const GstoreMergePlan *merge, uint32 number,
 					GstoreBoundsColumn *to)
 {
 	const GstoreColumn *def = &merge->schema->columns[number];
@@ -1165,7 +1165,7 @@ write_bounds_column(const GstoreKernelMerge *merge, uint32 number,
 }
 
 static void
-write_bounds(const GstoreKernelMerge *merge, uint8 *to)
+write_bounds(const GstoreMergePlan *merge, uint8 *to)
 {
 	GstoreBoundsLaunch *told = (GstoreBoundsLaunch *) to;
 
@@ -1184,8 +1184,8 @@ write_bounds(const GstoreKernelMerge *merge, uint8 *to)
 }
 
 void
-gstore_kernel_merge_write(GstoreKernelMerge *merge, uint64 workspace,
-						  void *memory)
+gstore_merge_plan_write(GstoreMergePlan *merge, uint64 workspace,
+						void *memory)
 {
 	switch (merge->phase)
 	{
@@ -1232,7 +1232,7 @@ take_error(uint32 told, const char **why, GstoreCodecError *error)
 }
 
 static void
-take_counts(GstoreKernelMerge *merge, const GstoreMergeCount *counts)
+take_counts(GstoreMergePlan *merge, const GstoreMergeCount *counts)
 {
 	const Launch *launch = launch_at(merge);
 
@@ -1258,7 +1258,7 @@ take_counts(GstoreKernelMerge *merge, const GstoreMergeCount *counts)
 
 /* The text of a launch has been made. */
 static void
-pass_text(GstoreKernelMerge *merge)
+pass_text(GstoreMergePlan *merge)
 {
 	const Launch *launch = launch_at(merge);
 
@@ -1274,7 +1274,7 @@ pass_text(GstoreKernelMerge *merge)
 /* Values of a dictionary that do not overlap are not longer than it: others are
  * somebody else's, and may be more than can be. */
 static GstoreCodecStatus
-take_unit_counts(GstoreKernelMerge *merge, const GstoreMergeUnitCount *counts,
+take_unit_counts(GstoreMergePlan *merge, const GstoreMergeUnitCount *counts,
 				 GstoreCodecError *error)
 {
 	const UnitsLaunch *launch = units_launch_at(merge);
@@ -1302,7 +1302,7 @@ take_unit_counts(GstoreKernelMerge *merge, const GstoreMergeUnitCount *counts,
 }
 
 static void
-take_bounds(GstoreKernelMerge *merge, const GstoreBounds *bounds)
+take_bounds(GstoreMergePlan *merge, const GstoreBounds *bounds)
 {
 	uint32 nblocks = blocks_at_once(merge);
 	GstoreBounds *to = merge->bounds + merge->at * merge->ncolumns;
@@ -1320,8 +1320,8 @@ take_bounds(GstoreKernelMerge *merge, const GstoreBounds *bounds)
 }
 
 GstoreCodecStatus
-gstore_kernel_merge_take(GstoreKernelMerge *merge, const void *result,
-						 const char **why, GstoreCodecError *error)
+gstore_merge_plan_take(GstoreMergePlan *merge, const void *result,
+					   const char **why, GstoreCodecError *error)
 {
 	const GstoreMergeResult *head = result;
 	GstoreCodecStatus status;
@@ -1349,7 +1349,7 @@ gstore_kernel_merge_take(GstoreKernelMerge *merge, const void *result,
 
 /* Where each tile's values go in the new dictionary; what it has in all. */
 static void
-place_units(GstoreKernelMerge *merge, uint32 number)
+place_units(GstoreMergePlan *merge, uint32 number)
 {
 	Column *column = &merge->columns[number];
 	GstoreMergeUnitCount *counts = merge->unit_counts.items;
@@ -1378,7 +1378,7 @@ place_units(GstoreKernelMerge *merge, uint32 number)
 }
 
 uint64
-gstore_kernel_merge_size(GstoreKernelMerge *merge, const char **why)
+gstore_merge_plan_size(GstoreMergePlan *merge, const char **why)
 {
 	GstoreColumnSize *sizes = take_memory(merge, merge->ncolumns *
 													 sizeof(*sizes));
@@ -1417,8 +1417,8 @@ gstore_kernel_merge_size(GstoreKernelMerge *merge, const char **why)
 }
 
 void
-gstore_kernel_merge_place(GstoreKernelMerge *merge, uint64 address,
-						  GstoreBounds *bounds)
+gstore_merge_plan_place(GstoreMergePlan *merge, uint64 address,
+						GstoreBounds *bounds)
 {
 	merge->address = address;
 	merge->bounds = bounds;

@@ -28,7 +28,7 @@
 #include "codec/codec.h"
 #include "merge.h"
 
-typedef struct GstoreKernelMerge GstoreKernelMerge;
+typedef struct GstoreMergePlan GstoreMergePlan;
 
 /* An image on a device. */
 typedef struct GstoreKernelSource
@@ -58,41 +58,41 @@ typedef struct GstoreKernelStep
  * told and result together.  NULL with an error of the codec; or with
  * GSTORE_CODEC_OK, where *why is a phrase: kernels cannot do it.
  */
-extern GstoreKernelMerge *
-gstore_kernel_merge_begin(const GstoreCodec *codec, const GstoreSchema *schema,
-						  const GstoreKernelSource *sources, uint32 nsources,
-						  uint32 most_bytes, const GstoreAllocator *allocator,
-						  const char **why, GstoreCodecStatus *status,
-						  GstoreCodecError *error);
-extern void gstore_kernel_merge_end(GstoreKernelMerge *merge);
+extern GstoreMergePlan *
+gstore_merge_plan_begin(const GstoreCodec *codec, const GstoreSchema *schema,
+						const GstoreKernelSource *sources, uint32 nsources,
+						uint32 most_bytes, const GstoreAllocator *allocator,
+						const char **why, GstoreCodecStatus *status,
+						GstoreCodecError *error);
+extern void gstore_merge_plan_end(GstoreMergePlan *merge);
 
 /* Rows that are kept: where there are none, there is no image. */
-extern uint64 gstore_kernel_merge_rows(const GstoreKernelMerge *merge);
+extern uint64 gstore_merge_plan_rows(const GstoreMergePlan *merge);
 /* Bytes the workspace must have; those from *zeros_from on must be zero when
  * the first step begins. */
-extern uint64 gstore_kernel_merge_workspace(const GstoreKernelMerge *merge,
-											uint64 *zeros_from);
+extern uint64 gstore_merge_plan_workspace(const GstoreMergePlan *merge,
+										  uint64 *zeros_from);
 
 /* The next step; false: there is none before the image has its size, or its
  * place, or at all. */
-extern bool gstore_kernel_merge_next(GstoreKernelMerge *merge,
-									 GstoreKernelStep *step);
+extern bool gstore_merge_plan_next(GstoreMergePlan *merge,
+								   GstoreKernelStep *step);
 /* What the step at hand tells the kernel, to memory of told_bytes; workspace is
  * the address of the workspace. */
-extern void gstore_kernel_merge_write(GstoreKernelMerge *merge,
-									  uint64 workspace, void *memory);
+extern void gstore_merge_plan_write(GstoreMergePlan *merge,
+									uint64 workspace, void *memory);
 /* What the kernel told.  GSTORE_CODEC_OK with *why: kernels cannot go on. */
-extern GstoreCodecStatus gstore_kernel_merge_take(GstoreKernelMerge *merge,
-												  const void *result,
-												  const char **why,
-												  GstoreCodecError *error);
+extern GstoreCodecStatus gstore_merge_plan_take(GstoreMergePlan *merge,
+												const void *result,
+												const char **why,
+												GstoreCodecError *error);
 
 /* All is counted: the bytes of the new image; 0 and *why: there will be none. */
-extern uint64 gstore_kernel_merge_size(GstoreKernelMerge *merge,
-									   const char **why);
+extern uint64 gstore_merge_plan_size(GstoreMergePlan *merge,
+									 const char **why);
 /* It will be there.  bounds, if not NULL, gets the bounds of its blocks, as
  * gstore_bounds_of_image would find them. */
-extern void gstore_kernel_merge_place(GstoreKernelMerge *merge, uint64 address,
-									  GstoreBounds *bounds);
+extern void gstore_merge_plan_place(GstoreMergePlan *merge, uint64 address,
+									GstoreBounds *bounds);
 
 #endif

@@ -180,13 +180,13 @@ typedef struct Merged
 typedef void (*Meddler)(Source *sources, uint32 nsources);
 
 static void
-run_steps(GstoreKernelMerge *merge, GstoreDeviceAddress workspace,
+run_steps(GstoreMergePlan *merge, GstoreDeviceAddress workspace,
 		  Source *sources, uint32 nsources, Meddler meddler, Merged *merged)
 {
 	GstoreKernelStep step;
 
 	while (merged->status == GSTORE_CODEC_OK && merged->why == NULL &&
-		   gstore_kernel_merge_next(merge, &step))
+		   gstore_merge_plan_next(merge, &step))
 	{
 		uint8 *result = staging + step.result_at;
 
@@ -194,7 +194,7 @@ run_steps(GstoreKernelMerge *merge, GstoreDeviceAddress workspace,
 			step.nsources > GSTORE_MERGE_PIECES ||
 			step.first_source + step.nsources > nsources)
 			die("a step is too large");
-		gstore_kernel_merge_write(merge, workspace, staging);
+		gstore_merge_plan_write(merge, workspace, staging);
 		if (!cuda->copy_to_device(stream, workspace, staging, step.told_bytes,
 								  &error) ||
 			!cuda->launch(stream, step.kernel, workspace, step.blocks,
@@ -204,8 +204,8 @@ run_steps(GstoreKernelMerge *merge, GstoreDeviceAddress workspace,
 			die("no launch");
 		finish();
 		merged->steps++;
-		merged->status = gstore_kernel_merge_take(merge, result, &merged->why,
-												  &merged->error);
+		merged->status = gstore_merge_plan_take(merge, result, &merged->why,
+												&merged->error);
 		if (meddler != NULL)
 			meddler(sources, nsources);
 	}
@@ -217,7 +217,7 @@ merge_by_kernels(const GstoreCodec *codec, const GstoreSchema *schema,
 				 Meddler meddler, Merged *merged)
 {
 	GstoreKernelSource given[MOST_SOURCES];
-	GstoreKernelMerge *merge;
+	GstoreMergePlan *merge;
 	GstoreDeviceAddress workspace;
 	GstoreDeviceAddress target;
 	uint64 bytes;
@@ -228,17 +228,17 @@ merge_by_kernels(const GstoreCodec *codec, const GstoreSchema *schema,
 		given[i] = (GstoreKernelSource){sources[i].image, sources[i].bytes,
 										sources[i].address, sources[i].rows,
 										sources[i].keep};
-	merge = gstore_kernel_merge_begin(codec, schema, given, nsources,
-									  most_bytes, allocator, &merged->why,
-									  &merged->status, &merged->error);
+	merge = gstore_merge_plan_begin(codec, schema, given, nsources,
+									most_bytes, allocator, &merged->why,
+									&merged->status, &merged->error);
 	if (merge == NULL)
 		return;
-	if (gstore_kernel_merge_rows(merge) == 0)
+	if (gstore_merge_plan_rows(merge) == 0)
 	{
-		gstore_kernel_merge_end(merge);
+		gstore_merge_plan_end(merge);
 		return;
 	}
-	bytes = gstore_kernel_merge_workspace(merge, &zeros_from);
+	bytes = gstore_merge_plan_workspace(merge, &zeros_from);
 	workspace = take_device(bytes, 0x33);
 	if (bytes > zeros_from &&
 		!cuda->fill(stream, workspace + zeros_from, 0, bytes - zeros_from,
@@ -246,16 +246,16 @@ merge_by_kernels(const GstoreCodec *codec, const GstoreSchema *schema,
 		die("no fill");
 	run_steps(merge, workspace, sources, nsources, meddler, merged);
 	if (merged->status == GSTORE_CODEC_OK && merged->why == NULL)
-		merged->bytes = gstore_kernel_merge_size(merge, &merged->why);
+		merged->bytes = gstore_merge_plan_size(merge, &merged->why);
 	if (merged->bytes > 0)
 	{
-		uint64 rows = gstore_kernel_merge_rows(merge);
+		uint64 rows = gstore_merge_plan_rows(merge);
 
 		target = take_device(merged->bytes, 0xa5);
 		merged->bounds = calloc(gstore_block_count(rows) *
 									(uint64) schema->ncols,
 								sizeof(GstoreBounds));
-		gstore_kernel_merge_place(merge, target, merged->bounds);
+		gstore_merge_plan_place(merge, target, merged->bounds);
 		run_steps(merge, workspace, sources, nsources, meddler, merged);
 		if (merged->status == GSTORE_CODEC_OK && merged->why == NULL)
 		{
@@ -267,7 +267,7 @@ merge_by_kernels(const GstoreCodec *codec, const GstoreSchema *schema,
 	}
 	if (!cuda->free(0, workspace, &error))
 		die("the workspace is not freed");
-	gstore_kernel_merge_end(merge);
+	gstore_merge_plan_end(merge);
 }
 
 /* The same by the codec; image NULL: no row, or an error. */
