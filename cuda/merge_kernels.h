@@ -279,10 +279,15 @@ gstore_units_move(const GstoreUnitsView *view, uint32 place, uint64 room)
 		uint64 from = dictionary->values +
 					  8 * (view->first + first + view->lane);
 		uint64 total;
-		uint64 before = gstore_warp_sum_before_wide(units, view->lane, &total);
-		uint64 to = dictionary->to + 8 * (place + done + before);
+		uint64 before;
+		uint64 to;
 		uint32 long_ones;
 
+		/* where nothing is kept */
+		if (!gstore_warp_any(units > 0))
+			continue;
+		before = gstore_warp_sum_before_wide(units, view->lane, &total);
+		to = dictionary->to + 8 * (place + done + before);
 		if (units > 0 && done + before + units > room)
 		{
 			bad = true;

@@ -44,12 +44,21 @@ gstore_warp_add(uint64 value, uint32 lane)
 	return value;
 }
 
-/* As gstore_warp_sum_before. */
+/* As gstore_warp_sum_before; sums of small values, as nearly all are, need half
+ * of it. */
 GSTORE_LANE_FUNC uint64
 gstore_warp_sum_before_wide(uint64 value, uint32 lane, uint64 *total)
 {
 	uint64 sum = value;
 
+	if (!gstore_warp_any(value >= (1u << 27)))
+	{
+		uint32 narrow;
+		uint64 before = gstore_warp_sum_before((uint32) value, lane, &narrow);
+
+		*total = narrow;
+		return before;
+	}
 	for (uint32 step = 1; step < GSTORE_WARP; step *= 2)
 	{
 		uint64 other = gstore_warp_take_wide(sum, (lane - step) % GSTORE_WARP);
