@@ -28,6 +28,7 @@
 #include "codec/arrow.h"
 #include "codec/merge_kernel.h"
 #include "device/device.h"
+#include "exec/engine_gather.h"
 #include "exec/engine_kernel.h"
 #include "exec/engine_program.h"
 
@@ -924,6 +925,111 @@ measure_query(const Table *table, const char *name,
 	done_with(&query);
 }
 
+/* ---- rows that pass, packed ---- */
+
+/* One row in so many. */
+#define GATHERED 100
+
+typedef struct Gathering
+{
+	const Table *table;
+	GstoreColumnView (*columns)[COLUMNS]; /* of each chunk */
+	uint32 *rows;
+	uint32 nrows;
+	uint64 text_bytes;
+	GstoreDeviceAddress memory;
+	GstoreGatherLayout layout;
+	const char *why;
+} Gathering;
+
+static void
+run_gather(void *state)
+{
+	Gathering *gathering = state;
+	const GstoreGather *gather = &gathering->layout.gather;
+
+	for (uint32 i = 0; i < gathering->table->nchunks; i++)
+	{
+		gstore_gather_write(gathering->columns[i], COLUMNS, gathering->rows,
+							&gathering->layout, told);
+		if (!cuda->copy_to_device(stream, gathering->memory, told,
+								  gathering->layout.copied_bytes, &error) ||
+			!cuda->launch(stream, GSTORE_KERNEL_GATHER, gathering->memory,
+						  16 * (uint32) info.multiprocessors, 0, &error) ||
+			!cuda->copy_to_host(stream, told, gathering->memory + gather->result,
+								gathering->layout.result_bytes, &error))
+			die("a launch was refused");
+		finish();
+	}
+}
+
+/* Does the last chunk's result say what is in the image? */
+static bool
+is_gathered(Gathering *gathering)
+{
+	const Table *table = gathering->table;
+	GstoreColumnView views[COLUMNS];
+	GstoreColumnView view;
+
+	if (gstore_gather_read(gathering->columns[0], COLUMNS, &gathering->layout,
+						   told, allocator, views, &gathering->text_bytes) !=
+		GSTORE_GATHERED)
+		return false;
+	(void) bind_at(table, (uintptr_t) table->image, ORDER_KEY, &view);
+	for (uint32 i = 0; i < gathering->nrows; i++)
+		if (((const int64 *) views[ORDER_KEY].values)[i] !=
+			((const int64 *) view.values)[gathering->rows[i]])
+			return false;
+	return true;
+}
+
+static void
+measure_gather(const Table *table)
+{
+	static const char name[] = "compaction: all columns of one row in a hundred, to the host";
+	Gathering gathering = {.table = table};
+	double times[RUNS];
+	int n;
+
+	gathering.columns = calloc(table->nchunks, sizeof(*gathering.columns));
+	gathering.rows = malloc((table->chunk_rows / GATHERED + 1) *
+							sizeof(uint32));
+	for (uint32 i = 0; i < table->nchunks; i++)
+		for (int j = 0; j < COLUMNS; j++)
+			(void) bind_at(table, table->chunks[i], j,
+						   &gathering.columns[i][j]);
+	for (uint64 row = 0; row + GATHERED <= table->chunk_rows; row += GATHERED)
+		gathering.rows[gathering.nrows++] =
+			(uint32) (row + mix(row) % GATHERED);
+	gathering.text_bytes = 2 * gstore_gather_text_bytes(gathering.columns[0], COLUMNS, gathering.nrows) + 4096;
+	if (!gstore_gather_takes(gathering.columns[0], COLUMNS))
+		gathering.why = "its columns are not as kernels take them";
+	else if (!gstore_gather_layout(gathering.columns[0], COLUMNS,
+								   gathering.nrows, gathering.text_bytes,
+								   &gathering.layout) ||
+			 gathering.layout.gather.bytes > TOLD_BYTES ||
+			 (gathering.memory = take(gathering.layout.gather.bytes)) == 0)
+		gathering.why = "a launch would be too large";
+	if (gathering.why != NULL)
+		not_measured(name, gathering.why);
+	else
+	{
+		n = measure(run_gather, &gathering, times);
+		if (is_gathered(&gathering))
+			(void) report(name, (uint64) table->nchunks * gathering.nrows,
+						  2 * table->nchunks * gathering.layout.result_bytes,
+						  times, n, copy_rate);
+		else
+		{
+			wrong++;
+			not_measured(name, "**the result is wrong**");
+		}
+	}
+	give(gathering.memory);
+	free(gathering.columns);
+	free(gathering.rows);
+}
+
 /* ---- merges ---- */
 
 typedef struct Merging
@@ -1207,6 +1313,7 @@ main(int argc, char **argv)
 	measure_query(&arrow, "few groups: TPC-H Q1", q1, run_groups);
 	measure_query(&arrow, "many groups: up to 1,000,003 keys", many_groups,
 				  run_groups);
+	measure_gather(&arrow);
 	header("Merging (bytes of the chunks, and of what becomes of them)");
 	measure_merge(&arrow, "arrow, all rows", NULL);
 	measure_merge(&arrow, "arrow, a random half", random_half);
