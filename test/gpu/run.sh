@@ -92,10 +92,11 @@ section()
 	write_result
 }
 
-# limited SECONDS COMMAND...: for as long, at most, and as there is left of all
+# limited SECONDS COMMAND...: for as long, at most, of ten minutes, or of as much
+# as there is, and not longer than there is left
 limited()
 {
-	local seconds=$1 left=$((LIMIT - SECONDS)) status
+	local seconds=$(($1 * LIMIT / 570)) left=$((LIMIT - SECONDS)) status
 
 	shift
 	[ "$seconds" -lt "$left" ] || seconds=$left
@@ -145,7 +146,7 @@ bench()
 # not to wait for a server to start.
 all_tap()
 {
-	local file name until=$((SECONDS + 240))
+	local file name until=$((SECONDS + 240 * LIMIT / 570))
 
 	for file in "$top"/test/t/*.pl; do
 		name=$(basename "$file" .pl)
@@ -157,7 +158,7 @@ all_tap()
 		done
 		# all of them have so much time together
 		GSTORE_TALLY=$work/tally.$name SUITE_SUFFIX=-$name \
-			limited $((until - SECONDS)) "$top/test/suite.sh" tap gpu "$name" \
+			limited $(((until - SECONDS) * 570 / LIMIT)) "$top/test/suite.sh" tap gpu "$name" \
 			>"$work/log.$name" 2>&1 ||
 			[ -s "$work/tally.$name" ] || echo "0 1" >"$work/tally.$name" &
 	done
