@@ -32,6 +32,17 @@ check(const GstoreBuild *build, GstoreCodecStatus status,
 	gstore_codec_raise(status, error, build->relname, build->schema);
 }
 
+void
+gstore_build_check_rows(uint64 rows)
+{
+	if (rows > PG_UINT32_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("one image holds at most %u rows", PG_UINT32_MAX),
+				 errdetail("There are %llu.", (unsigned long long) rows),
+				 errhint("Export chunk by chunk: gstore_export_chunks().")));
+}
+
 /* Append the rows of a source. */
 static void
 add(const GstoreBuild *build, const GstoreBuildSource *source,
@@ -110,6 +121,7 @@ by_codec(const GstoreBuild *build, GstoreHold **hold)
 	}
 	if (codec->builder_rows(builder) == 0)
 		return NULL;
+	gstore_build_check_rows(codec->builder_rows(builder));
 	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
 	chunk = gstore_chunk_create(build->nranges, hold);
 	chunk->format = codec->format;

@@ -41,4 +41,7 @@ typedef struct GstoreBuild
 extern GstoreChunk *gstore_build_chunk(const GstoreBuild *build,
 									   GstoreHold **hold);
 
+/* Raise 54000 where a chunk has no room for so many rows. */
+extern void gstore_build_check_rows(uint64 rows);
+
 #endif

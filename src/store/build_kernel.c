@@ -188,7 +188,7 @@ make(Making *making, uint64 bytes, GstoreHold **hold, GstoreChunk **chunk)
 	made = gstore_chunk_create(build->nranges, hold);
 	made->format = build->codec->format;
 	made->pinning = build->pinning;
-	made->rows = gstore_merge_plan_rows(making->merge);
+	made->rows = (uint32) gstore_merge_plan_rows(making->merge);
 	made->image_bytes = bytes;
 	gstore_merge_plan_place(making->merge,
 							gstore_device_memory_location(making->target).address,
@@ -259,6 +259,7 @@ try_kernels(Making *making, GstoreHold **hold, GstoreChunk **chunk)
 		return false;
 	if (gstore_merge_plan_rows(making->merge) == 0)
 		return true;
+	gstore_build_check_rows(gstore_merge_plan_rows(making->merge));
 	bytes = count(making);
 	done = bytes > 0 && make(making, bytes, hold, chunk);
 	if (making->target != NULL)
