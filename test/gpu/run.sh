@@ -101,14 +101,14 @@ limited()
 	shift
 	[ "$seconds" -lt "$left" ] || seconds=$left
 	if [ "$seconds" -le 0 ]; then
-		echo "there was no time left for it"
+		echo "there was no time left for ${1##*/} ${!#}"
 		echo "0 1" >>"$GSTORE_TALLY"
 		return 1
 	fi
 	timeout --kill-after=10 "$seconds" "$@"
 	status=$?
 	if [ $status -eq 124 ] || [ $status -eq 137 ]; then
-		echo "it was stopped after $seconds seconds"
+		echo "${1##*/} ${!#} was stopped after $seconds seconds"
 		echo "0 1" >>"$GSTORE_TALLY"
 	fi
 	return $status
@@ -146,7 +146,7 @@ bench()
 # not to wait for a server to start.
 all_tap()
 {
-	local file name until=$((SECONDS + 240 * LIMIT / 570))
+	local file name left until=$((SECONDS + 240 * LIMIT / 570))
 
 	for file in "$top"/test/t/*.pl; do
 		name=$(basename "$file" .pl)
@@ -156,9 +156,10 @@ all_tap()
 		while [ "$(jobs -rp | wc -l)" -ge $((($(nproc) + 1) / 2)) ]; do
 			wait -n
 		done
-		# all of them have so much time together
+		# one that hangs is not to take the others' time
+		left=$(((until - SECONDS) * 570 / LIMIT))
 		GSTORE_TALLY=$work/tally.$name SUITE_SUFFIX=-$name \
-			limited $(((until - SECONDS) * 570 / LIMIT)) "$top/test/suite.sh" tap gpu "$name" \
+			limited $((left < 120 ? left : 120)) "$top/test/suite.sh" tap gpu "$name" \
 			>"$work/log.$name" 2>&1 ||
 			[ -s "$work/tally.$name" ] || echo "0 1" >"$work/tally.$name" &
 	done
