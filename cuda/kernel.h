@@ -22,7 +22,12 @@
 	KERNEL(PROBE, gstore_kernel_probe) \
 	KERNEL(SCAN, gstore_kernel_scan) \
 	KERNEL(GROUP, gstore_kernel_group) \
-	KERNEL(GATHER, gstore_kernel_gather)
+	KERNEL(GATHER, gstore_kernel_gather) \
+	KERNEL(MERGE_COUNT, gstore_kernel_merge_count) \
+	KERNEL(UNITS_COUNT, gstore_kernel_units_count) \
+	KERNEL(UNITS_COPY, gstore_kernel_units_copy) \
+	KERNEL(MERGE_ROWS, gstore_kernel_merge_rows) \
+	KERNEL(BOUNDS, gstore_kernel_bounds)
 
 typedef enum GstoreKernel
 {

@@ -8,6 +8,7 @@
  */
 #include "kernel_gather.h"
 #include "kernel_scan.h"
+#include "merge_kernels.h"
 #include "simt.h"
 
 /*

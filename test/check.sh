@@ -131,6 +131,7 @@ if [ "$what" = everything ]; then
 			test/suite.sh $suite cuda
 	done
 	task images env TAP_RUN=python3 test/tap.sh test/clients/check_images.py
+	task gpu-bench test/tap.sh test/gpu/check_bench.sh
 	[ ${#units[@]} -eq 0 ] ||
 		task unit env GSTORE_CUDASIM="$top/build/cudasim/libcuda.so.1" \
 			test/tap.sh "${units[@]}"

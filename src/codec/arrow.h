@@ -78,6 +78,9 @@ extern bool gstore_arrow_same_kinds(const GstoreSchema *schema, int column,
  * column option bool 'byte'. */
 extern GstoreArrowKind gstore_arrow_kind_of_type(uint32 typid, bool bool_byte);
 
+/* Bytes of a text at most: what a varlena header counts. */
+#define GSTORE_ARROW_MAX_TEXT UINT64_C(0x3FFFFFFB)
+
 /* An interval as PostgreSQL and as Arrow lays it out. */
 typedef struct GstoreInterval
 {
@@ -115,6 +118,13 @@ extern uint64 gstore_arrow_rows(const GstoreBuilder *builder);
 extern uint64 gstore_arrow_bytes(const GstoreBuilder *builder);
 extern uint64 gstore_arrow_memory(const GstoreBuilder *builder);
 extern void gstore_arrow_write(const GstoreBuilder *builder, void *image);
+
+extern GstoreCodecStatus gstore_arrow_lay_out(const GstoreSchema *schema,
+											  uint64 rows,
+											  const GstoreColumnSize *sizes,
+											  void *header,
+											  uint64 *image_bytes,
+											  GstoreCodecError *error);
 
 /* A value as Arrow has it, in *target (16 bytes): what the kinds of encoding
  * ARROW_FIXED, and TIME, need. */

@@ -400,15 +400,21 @@ undo_row(GstoreBuilder *builder, const bool *nulls, int end)
 }
 
 static GstoreCodecStatus
+too_much_text(GstoreCodecError *error, int column)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, column,
+							 "the text of one chunk exceeds the 2 GB that 32-bit offsets address",
+							 "Set the table's option large_text to 'on', or lower gstore_fdw.chunk_size.");
+}
+
+static GstoreCodecStatus
 add_text(GstoreBuilder *builder, Column *column, uint64 row,
 		 const uint8 *bytes, uint64 length, GstoreCodecError *error)
 {
 	uint64 end = column->text_bytes + length;
 
 	if (unlikely(column->shift == 2 && end > builder->max_text))
-		return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
-								 "the text of one chunk exceeds the 2 GB that 32-bit offsets address",
-								 "Set the table's option large_text to 'on', or lower gstore_fdw.chunk_size.");
+		return too_much_text(error, -1);
 	if (unlikely(end > column->text_room))
 	{
 		uint64 room = Max(end, Max(column->text_room + column->text_room / 2,
@@ -620,16 +626,14 @@ static void write_column(const GstoreBuilder *builder, const Column *column,
 						 GstoreArrowColumn *meta);
 
 static void
-describe(const Column *column, GstoreArrowColumn *meta)
+describe(const GstoreColumn *def, uint64 null_count, GstoreArrowColumn *meta)
 {
-	const GstoreColumn *def = column->def;
-
 	memcpy(meta->name, def->name, GSTORE_NAME_LENGTH);
 	gstore_arrow_format(def, meta->format);
 	meta->atttypid = def->dropped ? 0 : def->typid;
 	meta->atttypmod = def->typmod;
 	meta->attnum = def->attnum;
-	meta->null_count = column->null_count;
+	meta->null_count = null_count;
 	meta->nchildren = def->nchildren;
 }
 
@@ -648,7 +652,7 @@ write_fields(const GstoreBuilder *builder, const Column *column, uint8 *image,
 	{
 		const Column *field = &builder->columns[column->def->first_child + i];
 
-		describe(field, &metas[i]);
+		describe(field->def, field->null_count, &metas[i]);
 		metas[i].rows = field->rows;
 		write_column(builder, field, field->rows, image, at, &metas[i]);
 	}
@@ -697,6 +701,26 @@ write_column(const GstoreBuilder *builder, const Column *column, uint64 rows,
 	}
 }
 
+/* All of the header but the columns and the length. */
+static void
+begin_header(const GstoreSchema *schema, uint64 rows, void *image)
+{
+	GstoreArrowHeader *header = image;
+	uint64 bytes = GSTORE_ARROW_BODY(schema->ncols);
+
+	memset(image, 0, bytes);
+	header->magic = GSTORE_ARROW_MAGIC;
+	header->version = schema->nfields > schema->ncols
+						  ? GSTORE_ARROW_VERSION_NESTED
+						  : GSTORE_ARROW_VERSION;
+	header->header_bytes = (uint32) bytes;
+	header->rows = rows;
+	header->ncols = schema->ncols;
+	header->column_bytes = sizeof(GstoreArrowColumn);
+	header->table_oid = schema->table_oid;
+	header->row_type = schema->row_type;
+}
+
 void
 gstore_arrow_write(const GstoreBuilder *builder, void *image)
 {
@@ -705,27 +729,85 @@ gstore_arrow_write(const GstoreBuilder *builder, void *image)
 	GstoreArrowColumn *metas = (GstoreArrowColumn *) (header + 1);
 	uint64 at = GSTORE_ARROW_BODY(schema->ncols);
 
-	memset(image, 0, at);
-	header->magic = GSTORE_ARROW_MAGIC;
-	header->version = schema->nfields > schema->ncols
-						  ? GSTORE_ARROW_VERSION_NESTED
-						  : GSTORE_ARROW_VERSION;
-	header->header_bytes = (uint32) at;
-	header->rows = builder->rows;
-	header->ncols = schema->ncols;
-	header->column_bytes = sizeof(GstoreArrowColumn);
-	header->table_oid = schema->table_oid;
-	header->row_type = schema->row_type;
+	begin_header(schema, builder->rows, image);
 	for (int i = 0; i < schema->ncols; i++)
 	{
 		const Column *column = &builder->columns[i];
 		GstoreArrowColumn *meta = &metas[i];
 
-		describe(column, meta);
+		describe(column->def, column->null_count, meta);
 		if (column->kind == GSTORE_ARROW_NONE)
 			meta->null_count = builder->rows;
 		else
 			write_column(builder, column, builder->rows, image, &at, meta);
 	}
 	header->length = at;
+}
+
+/* ---- an image without its rows ---- */
+
+static uint64
+place_buffer(uint64 *at, uint64 bytes)
+{
+	uint64 offset = *at;
+
+	*at += PAD(bytes);
+	return offset;
+}
+
+/* As write_column, but for nested columns. */
+static void
+place_column(const GstoreColumn *def, uint64 rows,
+			 const GstoreColumnSize *size, uint64 *at, GstoreArrowColumn *meta)
+{
+	const GstoreArrowType *type = gstore_arrow_type(def);
+	uint64 bits = (rows + 7) / 8;
+
+	if (size->nulls > 0)
+	{
+		meta->validity_length = bits;
+		meta->validity_offset = place_buffer(at, bits);
+	}
+	if (type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+	{
+		meta->offsets_length = (rows + 1) << (def->large_text ? 3 : 2);
+		meta->offsets_offset = place_buffer(at, meta->offsets_length);
+		meta->data_length = size->bytes;
+	}
+	else if (type->encoding == GSTORE_ENCODING_ARROW_BITS)
+		meta->data_length = bits;
+	else
+		meta->data_length = rows * type->bytes;
+	meta->data_offset = place_buffer(at, meta->data_length);
+}
+
+GstoreCodecStatus
+gstore_arrow_lay_out(const GstoreSchema *schema, uint64 rows,
+					 const GstoreColumnSize *sizes, void *image,
+					 uint64 *image_bytes, GstoreCodecError *error)
+{
+	GstoreArrowHeader *header = image;
+	GstoreArrowColumn *metas = (GstoreArrowColumn *) (header + 1);
+	uint64 at = GSTORE_ARROW_BODY(schema->ncols);
+
+	begin_header(schema, rows, image);
+	for (int i = 0; i < schema->ncols; i++)
+	{
+		const GstoreColumn *def = &schema->columns[i];
+		const GstoreArrowType *type = gstore_arrow_type(def);
+
+		describe(def, sizes[i].nulls, &metas[i]);
+		if (type->encoding == GSTORE_ENCODING_ABSENT)
+		{
+			metas[i].null_count = rows;
+			continue;
+		}
+		if (type->encoding == GSTORE_ENCODING_ARROW_TEXT &&
+			!def->large_text && sizes[i].bytes > INT32_MAX)
+			return too_much_text(error, i);
+		place_column(def, rows, &sizes[i], &at, &metas[i]);
+	}
+	header->length = at;
+	*image_bytes = at;
+	return GSTORE_CODEC_OK;
 }

@@ -16,9 +16,6 @@
 /* No image has more: keeps sums below 2^64. */
 #define MAX_ROWS (UINT64_C(1) << 40)
 
-/* A varlena header counts so many bytes. */
-#define MAX_TEXT UINT64_C(0x3FFFFFFB)
-
 /* A column's buffers, in bytes from the image's first. */
 typedef struct Extent
 {
@@ -360,7 +357,7 @@ decode_text(const GstoreColumnView *view, uint64 from, uint64 count,
 {
 	uint64 first = text_offset(view, from);
 	uint64 last = text_offset(view, from + count);
-	uint64 longest = MAX_TEXT;
+	uint64 longest = GSTORE_ARROW_MAX_TEXT;
 	uint64 extra = 12; /* a header, and padding */
 	uint64 at = first;
 	uint8 *target;
@@ -578,7 +575,7 @@ validate_view(const GstoreColumnView *view, uint64 rows, int column,
 	uint64 children = 0;
 
 	if (view->encoding == GSTORE_ENCODING_ARROW_TEXT &&
-		!are_offsets_sound(view, rows, view->base_to, MAX_TEXT))
+		!are_offsets_sound(view, rows, view->base_to, GSTORE_ARROW_MAX_TEXT))
 		return gstore_codec_corrupt(error, column,
 									"a text points outside its chunk");
 	if (view->encoding == GSTORE_ENCODING_ARROW_LIST ||
@@ -645,6 +642,7 @@ validate(const void *bytes, uint64 image_bytes, const GstoreSchema *schema,
 const GstoreCodec gstore_arrow_codec = {
 	.name = "arrow",
 	.format = GSTORE_FORMAT_ARROW,
+	.alignment = GSTORE_ARROW_ALIGNMENT,
 	.builder_create = gstore_arrow_create,
 	.builder_destroy = gstore_arrow_destroy,
 	.builder_reset = gstore_arrow_reset,
@@ -653,6 +651,7 @@ const GstoreCodec gstore_arrow_codec = {
 	.builder_image_bytes = gstore_arrow_bytes,
 	.builder_memory = gstore_arrow_memory,
 	.builder_write = gstore_arrow_write,
+	.lay_out = gstore_arrow_lay_out,
 	.header_bytes = header_bytes,
 	.open = open_image,
 	.close = close_image,

@@ -8,8 +8,6 @@
  */
 #include "codec/bounds.h"
 
-#include <float.h>
-#include <math.h>
 #include <string.h>
 
 #include "codec/arrow.h"
@@ -18,106 +16,7 @@
 #include "numeric.h"
 #include "varlena.h"
 
-#define SIGN_BIT (UINT64_C(1) << 63)
-
 /* ---- keys ---- */
-
-static inline uint64
-integer_key(int64 value)
-{
-	return (uint64) value ^ SIGN_BIT;
-}
-
-/* NaN is greatest and equal to itself, 0 equals -0. */
-static inline uint64
-float_key(double value)
-{
-	uint64 bits;
-
-	if (isnan(value))
-		return UINT64_MAX;
-	if (value == 0)
-		value = 0;
-	memcpy(&bits, &value, sizeof(bits));
-	return (bits & SIGN_BIT) ? ~bits : bits | SIGN_BIT;
-}
-
-static inline uint64
-date_key(int32 days)
-{
-	int64 microseconds;
-
-	if (__builtin_mul_overflow((int64) days, GSTORE_DAY_MICROSECONDS,
-							   &microseconds))
-		microseconds = days < 0 ? INT64_MIN : INT64_MAX;
-	return integer_key(microseconds);
-}
-
-/* As PostgreSQL compares them: months of 30 days, days of 24 hours. */
-static inline uint64
-interval_key(const GstoreInterval *interval)
-{
-	GstoreInt128 days = (GstoreInt128) interval->months * 30 + interval->days;
-
-	return float_key((double) (days * GSTORE_DAY_MICROSECONDS +
-							   interval->microseconds));
-}
-
-/* 10^exponent, rounded. */
-static double
-power_of_ten(int exponent)
-{
-	static const double powers[] = {1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7,
-									1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14,
-									1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
-									1e22};
-
-	if (exponent >= 0 && exponent < (int) (sizeof(powers) / sizeof(powers[0])))
-		return powers[exponent];
-	return pow(10, exponent);
-}
-
-/* The approximation of finite numerics; what is too large for it is the
- * largest, so that infinity is greater. */
-static inline double
-scaled(double digits, int exponent)
-{
-	double value;
-
-	if (exponent > 0)
-		value = digits * power_of_ten(exponent);
-	else if (exponent >= -300)
-		value = digits / power_of_ten(-exponent);
-	else
-		value = digits / 1e300 / power_of_ten(-exponent - 300);
-	return value > DBL_MAX ? DBL_MAX : value;
-}
-
-/* Digits of a numeric that a double can tell apart. */
-#define DIGITS_THAT_COUNT 5
-
-static uint64
-numeric_key(const uint8 *body, uint32 bytes)
-{
-	GstoreNumericHeader header = gstore_numeric_header(body, bytes);
-	uint32 ndigits = header.ndigits < DIGITS_THAT_COUNT ? header.ndigits : DIGITS_THAT_COUNT;
-	double value = 0;
-
-	if (header.status == GSTORE_NUMERIC_INFINITY)
-		return float_key(header.negative ? -INFINITY : INFINITY);
-	if (header.status != GSTORE_NUMERIC_OK)
-		return UINT64_MAX;
-	for (uint32 i = 0; i < ndigits; i++)
-	{
-		uint16 digit;
-
-		memcpy(&digit, header.digits + 2 * i, sizeof(digit));
-		value = value * 10000 + digit;
-	}
-	if (value != 0)
-		value = scaled(value, 4 * (header.weight - (int) ndigits + 1));
-	return float_key(header.negative ? -value : value);
-}
 
 /* Digits of the key by which numerics are compared first. */
 #define DIGITS_OF_RANK 3
@@ -133,7 +32,7 @@ numeric_rank(const GstoreNumericHeader *header, bool *exact)
 
 	*exact = header->ndigits <= DIGITS_OF_RANK;
 	if (header->ndigits == 0)
-		return SIGN_BIT;
+		return GSTORE_KEY_SIGN;
 	for (uint32 i = 0; i < DIGITS_OF_RANK && i < header->ndigits; i++)
 	{
 		uint16 digit;
@@ -141,19 +40,12 @@ numeric_rank(const GstoreNumericHeader *header, bool *exact)
 		memcpy(&digit, header->digits + 2 * i, sizeof(digit));
 		rank |= (uint64) (digit & 0x3FFF) << (14 * (DIGITS_OF_RANK - 1 - i));
 	}
-	return header->negative ? ~(rank | SIGN_BIT) : rank | SIGN_BIT;
+	return header->negative ? ~(rank | GSTORE_KEY_SIGN) : rank | GSTORE_KEY_SIGN;
 }
 
+/* As gstore_prefix_key, of many. */
 static inline uint64
-decimal_key(GstoreInt128 value, int scale)
-{
-	double digits = (double) value;
-
-	return float_key(digits < 0 ? -scaled(-digits, -scale) : scaled(digits, -scale));
-}
-
-uint64
-gstore_bounds_prefix_key(const uint8 *bytes, uint64 length)
+prefix_key(const uint8 *bytes, uint64 length)
 {
 	uint64 key = 0;
 
@@ -167,9 +59,7 @@ gstore_bounds_prefix_key(const uint8 *bytes, uint64 length)
 static inline uint64
 bpchar_key(const uint8 *bytes, uint64 length)
 {
-	while (length > 0 && bytes[length - 1] == ' ')
-		length--;
-	return gstore_bounds_prefix_key(bytes, length);
+	return prefix_key(bytes, gstore_length_without_blanks(bytes, length));
 }
 
 static bool
@@ -180,11 +70,11 @@ varlena_key(GstoreOrder order, GstoreValue value, uint64 *key)
 	if (gstore_varlena_is_compressed(&varlena))
 		return false;
 	if (order == GSTORE_ORDER_NUMERIC)
-		*key = numeric_key(varlena.body, varlena.body_bytes);
+		*key = gstore_numeric_key(varlena.body, varlena.body_bytes);
 	else if (order == GSTORE_ORDER_BPCHAR)
 		*key = bpchar_key(varlena.body, varlena.body_bytes);
 	else
-		*key = gstore_bounds_prefix_key(varlena.body, varlena.body_bytes);
+		*key = prefix_key(varlena.body, varlena.body_bytes);
 	return true;
 }
 
@@ -201,8 +91,8 @@ gstore_bounds_key(GstoreOrder order, int16 attlen, GstoreValue value,
 	switch (order)
 	{
 		case GSTORE_ORDER_INTEGER:
-			*key = integer_key(attlen == 2 ? (int16) value : attlen == 4 ? (int32) value
-																		 : (int64) value);
+			*key = gstore_integer_key(attlen == 2 ? (int16) value : attlen == 4 ? (int32) value
+																				: (int64) value);
 			return true;
 		case GSTORE_ORDER_UNSIGNED:
 			*key = attlen == 1 ? (uint8) value : low;
@@ -215,20 +105,21 @@ gstore_bounds_key(GstoreOrder order, int16 attlen, GstoreValue value,
 			}
 			else
 				memcpy(&real, &value, sizeof(real));
-			*key = float_key(real);
+			*key = gstore_float_key(real);
 			return true;
 		case GSTORE_ORDER_DATE:
-			*key = date_key((int32) value);
+			*key = gstore_date_key((int32) value);
 			return true;
 		case GSTORE_ORDER_TIMESTAMP:
-			*key = integer_key((int64) value);
+			*key = gstore_integer_key((int64) value);
 			return true;
 		case GSTORE_ORDER_INTERVAL:
 			memcpy(&interval, pointer, sizeof(interval));
-			*key = interval_key(&interval);
+			*key = gstore_interval_key(interval.months, interval.days,
+									   interval.microseconds);
 			return true;
 		case GSTORE_ORDER_UUID:
-			*key = gstore_bounds_prefix_key(pointer, 16);
+			*key = prefix_key(pointer, 16);
 			return true;
 		case GSTORE_ORDER_NUMERIC:
 		case GSTORE_ORDER_TEXT:
@@ -292,26 +183,26 @@ bounds_of_fixed(const GstoreColumnView *view, GstoreOrder order, uint64 from,
 	{
 		case GSTORE_ORDER_INTEGER:
 			if (view->attlen == 8)
-				ADD_KEYS(integer_key(LOAD(int64)));
+				ADD_KEYS(gstore_integer_key(LOAD(int64)));
 			if (view->attlen == 4)
-				ADD_KEYS(integer_key(LOAD(int32)));
+				ADD_KEYS(gstore_integer_key(LOAD(int32)));
 			if (view->attlen == 2)
-				ADD_KEYS(integer_key(LOAD(int16)));
+				ADD_KEYS(gstore_integer_key(LOAD(int16)));
 			return false;
 		case GSTORE_ORDER_TIMESTAMP:
-			ADD_KEYS(integer_key(LOAD(int64)));
+			ADD_KEYS(gstore_integer_key(LOAD(int64)));
 		case GSTORE_ORDER_DATE:
-			ADD_KEYS(date_key(LOAD(int32)));
+			ADD_KEYS(gstore_date_key(LOAD(int32)));
 		case GSTORE_ORDER_UNSIGNED:
 			if (view->attlen == 4)
 				ADD_KEYS(LOAD(uint32));
 			return false;
 		case GSTORE_ORDER_FLOAT:
 			if (view->attlen == 8)
-				ADD_KEYS(float_key(LOAD(double)));
-			ADD_KEYS(float_key(LOAD(float)));
+				ADD_KEYS(gstore_float_key(LOAD(double)));
+			ADD_KEYS(gstore_float_key(LOAD(float)));
 		case GSTORE_ORDER_UUID:
-			ADD_KEYS(gstore_bounds_prefix_key(at, 16));
+			ADD_KEYS(prefix_key(at, 16));
 		default:
 			return false;
 	}
@@ -342,8 +233,8 @@ bounds_of_decimals(const GstoreColumnView *view, uint64 from, uint64 to,
 	}
 	if (any)
 	{
-		bounds->least = decimal_key(least, view->scale);
-		bounds->greatest = decimal_key(greatest, view->scale);
+		bounds->least = gstore_decimal_key(least, view->scale);
+		bounds->greatest = gstore_decimal_key(greatest, view->scale);
 	}
 	return true;
 }
@@ -358,9 +249,9 @@ bounds_of_converted(const GstoreColumnView *view, GstoreOrder order,
 		case GSTORE_ORDER_NUMERIC:
 			return bounds_of_decimals(view, from, to, bounds);
 		case GSTORE_ORDER_DATE:
-			ADD_KEYS(date_key(LOAD(int32) - GSTORE_EPOCH_DAYS));
+			ADD_KEYS(gstore_date_key(LOAD(int32) - GSTORE_EPOCH_DAYS));
 		case GSTORE_ORDER_TIMESTAMP:
-			ADD_KEYS(integer_key(LOAD(int64) - GSTORE_EPOCH_MICROSECONDS));
+			ADD_KEYS(gstore_integer_key(LOAD(int64) - GSTORE_EPOCH_MICROSECONDS));
 		default:
 			return false;
 	}
@@ -454,9 +345,8 @@ bounds_of_decoded(const GstoreCodec *codec, const GstoreColumnView *view,
 	return GSTORE_CODEC_OK;
 }
 
-/* What equals a numeric in the block has a key within the bounds. */
-static void
-widen_numeric(GstoreBounds *bounds)
+void
+gstore_bounds_widen(GstoreBounds *bounds)
 {
 	if (bounds->least > bounds->greatest)
 		return;
@@ -495,7 +385,7 @@ bounds_of_column(const GstoreCodec *codec, const GstoreColumnView *view,
 				return status;
 		}
 		if (order == GSTORE_ORDER_NUMERIC)
-			widen_numeric(bounds);
+			gstore_bounds_widen(bounds);
 		bounds += stride;
 	}
 	return GSTORE_CODEC_OK;

@@ -11,47 +11,21 @@
 #define GSTORE_BOUNDS_H
 
 #include "codec/codec.h"
-
-/* Rows of a block; the last one of an image has what is left. */
-#define GSTORE_BLOCK_ROWS 16384
-
-/* How keys are made of a column's values, in the order of the type's btree
- * operators.  Values of one order are comparable across their types. */
-typedef enum GstoreOrder
-{
-	GSTORE_ORDER_NONE = 0, /* no bounds are kept */
-	GSTORE_ORDER_INTEGER,  /* int2, int4, int8, money, time: signed, attlen
-							* bytes */
-	GSTORE_ORDER_UNSIGNED, /* oid, bool */
-	GSTORE_ORDER_FLOAT,	   /* float4, float8 */
-	GSTORE_ORDER_NUMERIC,  /* by an approximation */
-	GSTORE_ORDER_DATE,	   /* as microseconds: comparable with timestamps */
-	GSTORE_ORDER_TIMESTAMP,
-	GSTORE_ORDER_INTERVAL,
-	GSTORE_ORDER_TEXT,	 /* text, varchar, bytea: by bytes */
-	GSTORE_ORDER_BPCHAR, /* without the blanks at the end */
-	GSTORE_ORDER_UUID
-} GstoreOrder;
+#include "keys.h"
 
 /* Keys next to a numeric's that may be those of equal values: two ways lead to
  * its approximation, each off by a few units in the last place.  Bounds of
  * blocks are wider by that. */
 #define GSTORE_NUMERIC_SLACK 32
 
-/* The keys of one column in one block. */
-typedef struct GstoreBounds
-{
-	uint64 least; /* greater than greatest: every row is NULL */
-	uint64 greatest;
-	uint32 nulls; /* rows that are NULL */
-	uint32 padding;
-} GstoreBounds;
-
 static inline uint32
 gstore_block_count(uint64 rows)
 {
 	return (uint32) ((rows + GSTORE_BLOCK_ROWS - 1) / GSTORE_BLOCK_ROWS);
 }
+
+/* What equals a numeric in the block has a key within its widened bounds. */
+extern void gstore_bounds_widen(GstoreBounds *bounds);
 
 /* Take a key in. */
 static inline void
@@ -69,9 +43,6 @@ gstore_bounds_add(GstoreBounds *bounds, uint64 key)
  */
 extern bool gstore_bounds_key(GstoreOrder order, int16 attlen,
 							  GstoreValue value, uint64 *key);
-
-/* Of the bytes a text or uuid begins with. */
-extern uint64 gstore_bounds_prefix_key(const uint8 *bytes, uint64 length);
 
 /*
  * The bounds of an image that lies wholly in memory: bounds has room for

@@ -224,10 +224,18 @@ typedef struct GstoreByteRange
 typedef struct GstoreBuilder GstoreBuilder;
 typedef struct GstoreImage GstoreImage; /* a parsed image header */
 
+/* What an image has of a column, for who lays one out without its rows. */
+typedef struct GstoreColumnSize
+{
+	uint64 nulls;
+	uint64 bytes; /* arrow: of text; pgstrom: of its dictionary */
+} GstoreColumnSize;
+
 typedef struct GstoreCodec
 {
 	const char *name; /* the table option's word */
 	GstoreFormat format;
+	uint32 alignment; /* buffers are padded with zeros to a multiple of it */
 
 	/* ---- append ---- */
 
@@ -250,6 +258,15 @@ typedef struct GstoreCodec
 	uint64 (*builder_memory)(const GstoreBuilder *builder);
 	/* Write the image: builder_image_bytes() bytes at image, 64-aligned. */
 	void (*builder_write)(const GstoreBuilder *builder, void *image);
+	/*
+	 * Lay out an image of so many rows, at least one, of a schema without
+	 * nested columns: write its first header_bytes to header, and tell how
+	 * long it is.  GSTORE_CODEC_LIMIT: the format can hold no such image.
+	 */
+	GstoreCodecStatus (*lay_out)(const GstoreSchema *schema, uint64 rows,
+								 const GstoreColumnSize *sizes, void *header,
+								 uint64 *image_bytes,
+								 GstoreCodecError *error);
 
 	/* ---- view ---- */
 

@@ -11,6 +11,9 @@
 #include "codec/codec.h"
 #include "gstore_format.h"
 
+/* Blocks are padded to units of 8 bytes. */
+#define GSTORE_PGSTROM_UNIT 8
+
 /* Rows, and places in units of 8 bytes, are uint32. */
 #define GSTORE_PGSTROM_MAX_ROWS UINT64_C(0xFFFFFFFF)
 #define GSTORE_PGSTROM_MAX_BYTES (UINT64_C(0xFFFFFFFF) * 8)
@@ -27,6 +30,13 @@ extern uint64 gstore_pgstrom_rows(const GstoreBuilder *builder);
 extern uint64 gstore_pgstrom_bytes(const GstoreBuilder *builder);
 extern uint64 gstore_pgstrom_memory(const GstoreBuilder *builder);
 extern void gstore_pgstrom_write(const GstoreBuilder *builder, void *image);
+
+extern GstoreCodecStatus gstore_pgstrom_lay_out(const GstoreSchema *schema,
+												uint64 rows,
+												const GstoreColumnSize *sizes,
+												void *header,
+												uint64 *image_bytes,
+												GstoreCodecError *error);
 
 /* Lower a builder's limits, so that tests reach them. */
 extern void gstore_pgstrom_limit(GstoreBuilder *builder, uint64 rows,

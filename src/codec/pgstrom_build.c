@@ -350,14 +350,28 @@ append_byref(Column *column, uint64 row, GstoreValue value)
 	memset(target + length, 0, column->stride - length);
 }
 
+static GstoreCodecStatus
+too_many_rows(GstoreCodecError *error)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
+							 "a chunk of format \"pgstrom\" holds at most 4294967295 rows",
+							 "Lower gstore_fdw.chunk_size.");
+}
+
+static GstoreCodecStatus
+too_many_bytes(GstoreCodecError *error)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
+							 "a chunk exceeds the 32 GB that format \"pgstrom\" can address",
+							 "Lower gstore_fdw.chunk_size.");
+}
+
 /* Before a row: is there room? */
 static GstoreCodecStatus
 check_room(GstoreBuilder *builder, GstoreCodecError *error)
 {
 	if (builder->rows >= builder->max_rows)
-		return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
-								 "a chunk of format \"pgstrom\" holds at most 4294967295 rows",
-								 "Lower gstore_fdw.chunk_size.");
+		return too_many_rows(error);
 	if (builder->rows >= builder->room && !make_room(builder))
 		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
 								 "out of memory", "");
@@ -426,9 +440,7 @@ gstore_pgstrom_append(GstoreBuilder *builder, const GstoreValue *values,
 	if (unlikely(bytes > builder->max_bytes))
 	{
 		undo_row(builder, nulls, ncols);
-		return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
-								 "a chunk exceeds the 32 GB that format \"pgstrom\" can address",
-								 "Lower gstore_fdw.chunk_size.");
+		return too_many_bytes(error);
 	}
 	builder->bytes = bytes;
 	builder->rows = row + 1;
@@ -436,21 +448,6 @@ gstore_pgstrom_append(GstoreBuilder *builder, const GstoreValue *values,
 }
 
 /* ---- writing the image ---- */
-
-static uint64
-block_bytes(const Column *column, uint64 rows)
-{
-	uint64 bytes;
-
-	if (!column->present)
-		return 0;
-	bytes = GSTORE_ALIGN(rows * column->stride, 8);
-	if (column->kind == KIND_VARLENA)
-		bytes += column->dictionary.used;
-	else if (column->null_count > 0)
-		bytes += GSTORE_ALIGN((rows + 7) / 8, 8);
-	return bytes;
-}
 
 /* Copy, and zero the rest of the last 8 bytes. */
 static uint8 *
@@ -506,18 +503,33 @@ describe_column(const GstoreColumn *def, GstorePgstromColumn *meta)
 	meta->va_length = 0;
 }
 
-void
-gstore_pgstrom_write(const GstoreBuilder *builder, void *image)
+/* Bytes of a column's block; one that is NULL in every row has none. */
+static uint64
+block_bytes(const GstoreColumn *def, uint64 rows, const GstoreColumnSize *size)
 {
-	const GstoreSchema *schema = builder->schema;
-	GstorePgstromHeader *header = image;
-	GstorePgstromColumn *metas = (GstorePgstromColumn *) (header + 1);
-	uint8 *names = (uint8 *) (metas + schema->ncols);
-	uint64 at = GSTORE_PGSTROM_BODY(schema->ncols);
+	uint64 bytes;
 
-	memset(image, 0, at);
-	header->nitems = (uint32) builder->rows;
-	header->nrooms = (uint32) builder->rows;
+	if (def->dropped || size->nulls == rows)
+		return 0;
+	bytes = GSTORE_ALIGN(rows * GSTORE_PGSTROM_STRIDE(def->attlen,
+													  def->attalign),
+						 8);
+	if (def->attlen < 0)
+		bytes += size->bytes;
+	else if (size->nulls > 0)
+		bytes += GSTORE_ALIGN((rows + 7) / 8, 8);
+	return bytes;
+}
+
+/* The header without its columns. */
+static void
+begin_header(const GstoreSchema *schema, uint64 rows, void *image)
+{
+	GstorePgstromHeader *header = image;
+
+	memset(image, 0, GSTORE_PGSTROM_BODY(schema->ncols));
+	header->nitems = (uint32) rows;
+	header->nrooms = (uint32) rows;
 	header->ncols = schema->ncols;
 	header->format = GSTORE_PGSTROM_FORMAT_COLUMN;
 	header->has_attnames = 1;
@@ -525,23 +537,79 @@ gstore_pgstrom_write(const GstoreBuilder *builder, void *image)
 	header->tdtypmod = -1;
 	header->table_oid = schema->table_oid;
 	header->hash_max = 0xFFFFFFFF;
+}
+
+/* A column whose block of so many bytes comes at *at. */
+static void
+put_column(const GstoreSchema *schema, int number, uint64 bytes, void *image,
+		   uint64 *at)
+{
+	const GstoreColumn *def = &schema->columns[number];
+	GstorePgstromHeader *header = image;
+	GstorePgstromColumn *metas = (GstorePgstromColumn *) (header + 1);
+	uint8 *names = (uint8 *) (metas + schema->ncols);
+
+	describe_column(def, &metas[number]);
+	memcpy(names + (size_t) number * GSTORE_NAME_LENGTH, def->name,
+		   GSTORE_NAME_LENGTH);
+	if (!def->dropped && !def->attbyval)
+		header->has_notbyval = 1;
+	if (bytes == 0)
+		return;
+	metas[number].va_offset = (uint32) (*at / 8);
+	metas[number].va_length = (uint32) (bytes / 8);
+	*at += bytes;
+}
+
+static void
+end_header(void *image, uint64 at)
+{
+	GstorePgstromHeader *header = image;
+
+	header->length = at;
+	header->usage = (uint32) (at / 8);
+}
+
+GstoreCodecStatus
+gstore_pgstrom_lay_out(const GstoreSchema *schema, uint64 rows,
+					   const GstoreColumnSize *sizes, void *header,
+					   uint64 *image_bytes, GstoreCodecError *error)
+{
+	uint64 at = GSTORE_PGSTROM_BODY(schema->ncols);
+
+	if (rows > GSTORE_PGSTROM_MAX_ROWS)
+		return too_many_rows(error);
+	begin_header(schema, rows, header);
+	for (int i = 0; i < schema->ncols; i++)
+	{
+		uint64 bytes = block_bytes(&schema->columns[i], rows, &sizes[i]);
+
+		if (bytes > GSTORE_PGSTROM_MAX_BYTES ||
+			at > GSTORE_PGSTROM_MAX_BYTES - bytes)
+			return too_many_bytes(error);
+		put_column(schema, i, bytes, header, &at);
+	}
+	end_header(header, at);
+	*image_bytes = at;
+	return GSTORE_CODEC_OK;
+}
+
+void
+gstore_pgstrom_write(const GstoreBuilder *builder, void *image)
+{
+	const GstoreSchema *schema = builder->schema;
+	uint64 at = GSTORE_PGSTROM_BODY(schema->ncols);
+
+	begin_header(schema, builder->rows, image);
 	for (int i = 0; i < schema->ncols; i++)
 	{
 		const Column *column = &builder->columns[i];
-		uint64 bytes = block_bytes(column, builder->rows);
+		GstoreColumnSize size = {column->null_count, column->dictionary.used};
+		uint64 bytes = block_bytes(column->def, builder->rows, &size);
 
-		describe_column(column->def, &metas[i]);
-		memcpy(names + (size_t) i * GSTORE_NAME_LENGTH, column->def->name,
-			   GSTORE_NAME_LENGTH);
-		if (column->kind != KIND_DROPPED && !column->def->attbyval)
-			header->has_notbyval = 1;
-		if (bytes == 0)
-			continue;
-		metas[i].va_offset = (uint32) (at / 8);
-		metas[i].va_length = (uint32) (bytes / 8);
-		write_block(column, builder->rows, (uint8 *) image + at);
-		at += bytes;
+		if (bytes > 0)
+			write_block(column, builder->rows, (uint8 *) image + at);
+		put_column(schema, i, bytes, image, &at);
 	}
-	header->length = at;
-	header->usage = (uint32) (at / 8);
+	end_header(image, at);
 }

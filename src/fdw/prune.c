@@ -342,8 +342,8 @@ make_like(Maker *maker, OpExpr *expr)
 	memset(bytes, 0xFF, sizeof(bytes));
 	memcpy(bytes, like, length);
 	return new_range(column->varattno,
-					 gstore_bounds_prefix_key((const uint8 *) like, length),
-					 gstore_bounds_prefix_key(bytes, sizeof(bytes)));
+					 gstore_prefix_key((const uint8 *) like, length),
+					 gstore_prefix_key(bytes, sizeof(bytes)));
 }
 
 static GstorePruning *

@@ -15,6 +15,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/condition_variable.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
@@ -114,6 +115,7 @@ static void
 release_all(bool at_exit)
 {
 	LWLockReleaseAll();
+	ConditionVariableCancelSleep();
 	LockReleaseSession(DEFAULT_LOCKMETHOD); /* all we take, see merge.c */
 	ResourceOwnerRelease(CurrentResourceOwner, RESOURCE_RELEASE_BEFORE_LOCKS,
 						 false, !at_exit);

@@ -15,6 +15,7 @@
  *	 CLOSE		(HOLDING) -> CLOSING
  *	 LAUNCH		(HOLDING) -> ALLOCATING -> (WAITING) -> COPYING, and unless its
  *				memory is kept -> FREEING
+ *	 RUN		(WAITING) -> COPYING
  *	 BARRIER	HOLDING
  *
  * ALLOCATING, FREEING, OPENING, CLOSING: a helper thread is at it.  STARVED: the
@@ -389,7 +390,8 @@ queue_copies(Task *task)
 		good = copy_segment(task, false, 0, 0,
 							request->staging_length > 0 ? request->bytes : 0) &&
 			   clear_rest(task);
-	else if (request->kind == GSTORE_REQUEST_LAUNCH)
+	else if (request->kind == GSTORE_REQUEST_LAUNCH ||
+			 request->kind == GSTORE_REQUEST_RUN)
 		good = launch(task);
 	else
 		for (int i = 0; good && i < request->nsegments; i++)
@@ -451,15 +453,13 @@ begin_upload(Task *task)
 	GstoreDeviceSlot *slot = &devices->slots[request->device];
 	bool all_freed = free_the_dead();
 
-	request->wanted = GSTORE_ALIGN(request->kind == GSTORE_REQUEST_LAUNCH
-									   ? request->wanted
-									   : request->bytes,
+	request->wanted = GSTORE_ALIGN(Max(request->wanted, request->bytes),
 								   GSTORE_DEVICE_GRANULE);
 	if (request->kind == GSTORE_REQUEST_LAUNCH &&
 		request->epoch != pg_atomic_read_u32(&slot->epoch))
 		fail(task, GSTORE_DEVICE_LOST, "keeper",
 			 "what is asked for was lost with an earlier epoch");
-	else if (request->bytes == 0 || request->bytes > request->wanted ||
+	else if (request->bytes == 0 ||
 			 (request->staging_length > 0 &&
 			  request->bytes > request->staging_length))
 		fail(task, GSTORE_DEVICE_INVALID, "upload", "wrong length");
@@ -480,10 +480,18 @@ begin_upload(Task *task)
 	}
 }
 
+static bool
+is_same(const GstoreLocation *one, const GstoreLocation *other)
+{
+	return one->kind == other->kind && one->device == other->device &&
+		   one->address == other->address;
+}
+
 /* Nothing else that is under way works on these bytes. */
 static bool
 is_unused(Task *task)
 {
+	const GstoreLocation *location = &task->request->location;
 	dlist_iter iter;
 
 	dlist_foreach(iter, &tasks)
@@ -491,11 +499,8 @@ is_unused(Task *task)
 		Task *other = dlist_container(Task, node, iter.cur);
 
 		if (other != task && other->state != TASK_HOLDING &&
-			other->request->location.kind == task->request->location.kind &&
-			other->request->location.device ==
-				task->request->location.device &&
-			other->request->location.address ==
-				task->request->location.address)
+			(is_same(&other->request->location, location) ||
+			 is_same(&other->request->written, location)))
 			return false;
 	}
 	return true;
@@ -535,6 +540,24 @@ everything_before_is_done(Task *task)
 			return false;
 	}
 	return true;
+}
+
+/* What a kernel is told, and what it works on. */
+static void
+begin_run(Task *task)
+{
+	GstoreRequest *request = task->request;
+
+	if (!is_present(&request->location) ||
+		(request->written.kind != GSTORE_LOCATION_NONE &&
+		 !is_present(&request->written)))
+		fail(task, GSTORE_DEVICE_LOST, "keeper",
+			 "what is asked for was lost with an earlier epoch");
+	else if (request->bytes == 0 || request->bytes > request->staging_length ||
+			 request->bytes > request->location.length)
+		fail(task, GSTORE_DEVICE_INVALID, "keeper", "wrong length");
+	else
+		begin_copy(task);
 }
 
 /* The driver answers at once: a handle is made of what it knows already. */
@@ -612,6 +635,9 @@ begin(GstoreRequest *request)
 					 "a segment lies outside its allocation or window");
 			else
 				begin_copy(task);
+			break;
+		case GSTORE_REQUEST_RUN:
+			begin_run(task);
 			break;
 		case GSTORE_REQUEST_RELEASE:
 			try_release(task);

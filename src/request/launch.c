@@ -55,9 +55,11 @@ gstore_launch_prepare(const GstoreLaunchOrder *order)
 	uint64 result_at = GSTORE_ALIGN(order->told_bytes, RESULT_ALIGNMENT);
 	uint64 bytes = result_at + order->result_bytes;
 	GstoreRequest *request =
-		gstore_request_begin(GSTORE_REQUEST_LAUNCH, order->device);
+		gstore_request_begin(order->memory != NULL ? GSTORE_REQUEST_RUN
+												   : GSTORE_REQUEST_LAUNCH,
+							 order->device);
 
-	Assert(order->nchunks > 0 && order->nchunks <= GSTORE_LAUNCH_CHUNKS);
+	Assert(order->nchunks >= 0 && order->nchunks <= GSTORE_LAUNCH_CHUNKS);
 	StaticAssertStmt(GSTORE_LAUNCH_CHUNKS <= GSTORE_REQUEST_MORE_PINS + 1,
 					 "a request pins all chunks of a launch");
 	if (!gstore_staging_take_roomy(bytes, &request->staging_offset,
@@ -70,10 +72,17 @@ gstore_launch_prepare(const GstoreLaunchOrder *order)
 		gstore_request_end(request);
 		return NULL;
 	}
-	request->pinned = order->chunks[0];
-	request->nmore = order->nchunks - 1;
-	memcpy(request->more, order->chunks + 1,
-		   request->nmore * sizeof(dsa_pointer));
+	if (order->nchunks > 0)
+	{
+		request->pinned = order->chunks[0];
+		request->nmore = order->nchunks - 1;
+		memcpy(request->more, order->chunks + 1,
+			   request->nmore * sizeof(dsa_pointer));
+	}
+	if (order->memory != NULL)
+		request->location = order->memory->location;
+	if (order->written != NULL)
+		request->written = order->written->location;
 	request->kernel = order->kernel;
 	request->blocks = order->blocks;
 	request->shared_bytes = order->shared_bytes;
@@ -96,17 +105,12 @@ gstore_launch_memory(const GstoreLaunchRun *run)
 	return gstore_arena_pointer(run->staging_offset);
 }
 
-const void *
-gstore_launch_run(GstoreLaunchRun *run, const char *purpose, const char **why)
+/* The device would not: the request is gone, and *why says so; or raise. */
+static void
+refused(GstoreRequest *run, const char *purpose, const char **why)
 {
-	GSTORE_FAULT_POINT("launch");
-	gstore_request_submit(run);
-	gstore_request_await(run);
 	switch (run->error.kind)
 	{
-		case GSTORE_DEVICE_OK:
-			return gstore_arena_pointer(run->staging_offset +
-										run->segments[0].staging_offset);
 		case GSTORE_DEVICE_LOST:
 		case GSTORE_DEVICE_UNAVAILABLE:
 			gstore_request_wait(run, purpose);
@@ -117,12 +121,25 @@ gstore_launch_run(GstoreLaunchRun *run, const char *purpose, const char **why)
 		default:
 			*why = "the device refused it";
 			ereport(DEBUG1,
-					(errmsg("device %d refused a kernel", run->device),
+					(errmsg("device %d refused what was for a kernel",
+							run->device),
 					 errdetail("%.64s: %.192s.", run->error.what,
 							   run->error.text)));
 			break;
 	}
 	gstore_request_end(run);
+}
+
+const void *
+gstore_launch_run(GstoreLaunchRun *run, const char *purpose, const char **why)
+{
+	GSTORE_FAULT_POINT("launch");
+	gstore_request_submit(run);
+	gstore_request_await(run);
+	if (run->error.kind == GSTORE_DEVICE_OK)
+		return gstore_arena_pointer(run->staging_offset +
+									run->segments[0].staging_offset);
+	refused(run, purpose, why);
 	return NULL;
 }
 
@@ -138,4 +155,54 @@ void
 gstore_launch_end(GstoreLaunchRun *run)
 {
 	gstore_request_end(run);
+}
+
+/* ---- memory that outlives a launch ---- */
+
+/* An upload without staging only allocates, and clears what is to be zero. */
+GstoreDeviceMemory *
+gstore_device_memory_take(int device, uint64 bytes, uint64 zeros_from,
+						  const char *purpose, const char **why)
+{
+	GstoreRequest *request = gstore_request_begin(GSTORE_REQUEST_UPLOAD,
+												  device);
+
+	request->bytes = zeros_from;
+	request->wanted = bytes;
+	GSTORE_FAULT_POINT("device-memory");
+	gstore_request_submit(request);
+	gstore_request_await(request);
+	if (request->error.kind == GSTORE_DEVICE_OUT_OF_MEMORY)
+	{
+		gstore_request_make_room();
+		request->wanted = bytes;
+		gstore_request_submit(request);
+		gstore_request_await(request);
+	}
+	if (request->error.kind == GSTORE_DEVICE_OK)
+		return request;
+	refused(request, purpose, why);
+	return NULL;
+}
+
+GstoreLocation
+gstore_device_memory_location(const GstoreDeviceMemory *memory)
+{
+	return memory->location;
+}
+
+GstoreLocation
+gstore_device_memory_keep(GstoreDeviceMemory *memory)
+{
+	GstoreLocation location = memory->location;
+
+	memory->location.kind = GSTORE_LOCATION_NONE;
+	gstore_request_end(memory);
+	return location;
+}
+
+void
+gstore_device_memory_give(GstoreDeviceMemory *memory)
+{
+	gstore_request_end(memory);
 }

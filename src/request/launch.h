@@ -3,7 +3,8 @@
  *	  A kernel over chunks where they lie on a device.
  *
  * What the kernel is told is written to staging; the keeper copies it to device
- * memory of the launch's own, runs the kernel, and copies back what it tells.
+ * memory of the launch's own, or of somebody's who has more to do there, runs the
+ * kernel, and copies back what it tells.
  * The request is held, and with it staging and pins: an error or a cancellation
  * lets the keeper clean up once the kernel has ended.
  */
@@ -17,15 +18,23 @@
 /* Chunks one launch may read. */
 #define GSTORE_LAUNCH_CHUNKS 16
 
+typedef struct GstoreRequest GstoreLaunchRun;
+
+/* Device memory that outlives a launch.  It is held: who is cancelled leaves it
+ * to the keeper, who frees it once no kernel works on it. */
+typedef struct GstoreRequest GstoreDeviceMemory;
+
 typedef struct GstoreLaunchOrder
 {
 	int device;
-	uint32 epoch; /* of the chunks' locations */
+	const GstoreDeviceMemory *memory;  /* where; NULL: memory of its own */
+	const GstoreDeviceMemory *written; /* what it works on besides; or NULL */
+	uint32 epoch;					   /* of the chunks' locations */
 	GstoreKernel kernel;
 	uint32 blocks; /* that could be of use */
 	uint32 shared_bytes;
 	uint64 told_bytes;	 /* from the start: what the kernel is told */
-	uint64 total_bytes;	 /* of device memory */
+	uint64 total_bytes;	 /* of device memory of its own */
 	uint64 result_at;	 /* in it: */
 	uint64 result_bytes; /* what it tells */
 	uint64 zero_at;		 /* what must be zero before */
@@ -34,8 +43,6 @@ typedef struct GstoreLaunchOrder
 	int nchunks;
 	dsa_pointer chunks[GSTORE_LAUNCH_CHUNKS]; /* the caller has them pinned */
 } GstoreLaunchOrder;
-
-typedef struct GstoreRequest GstoreLaunchRun;
 
 /* Can the device run kernels?  Else *why not; NULL: it is shared memory, where
  * nobody expects it. */
@@ -59,5 +66,18 @@ extern const void *gstore_launch_run(GstoreLaunchRun *run, const char *purpose,
  * who fetches more needs the staging area for it. */
 extern GstoreLocation gstore_launch_keep(GstoreLaunchRun *run);
 extern void gstore_launch_end(GstoreLaunchRun *run);
+
+/*
+ * Memory of a device, charged to it, of which all is zero from zeros_from on.
+ * NULL, and *why: the device had none, or refused.  Raises when it is lost.
+ */
+extern GstoreDeviceMemory *gstore_device_memory_take(int device, uint64 bytes,
+													 uint64 zeros_from,
+													 const char *purpose,
+													 const char **why);
+extern GstoreLocation gstore_device_memory_location(const GstoreDeviceMemory *memory);
+/* It is the caller's from now on, by its location. */
+extern GstoreLocation gstore_device_memory_keep(GstoreDeviceMemory *memory);
+extern void gstore_device_memory_give(GstoreDeviceMemory *memory);
 
 #endif

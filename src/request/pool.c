@@ -254,6 +254,7 @@ gstore_request_begin(GstoreRequestKind kind, int device)
 	request->kind = kind;
 	request->device = device;
 	memset(&request->location, 0, sizeof(request->location));
+	memset(&request->written, 0, sizeof(request->written));
 	request->staging_offset = 0;
 	request->staging_length = 0;
 	request->pinned = InvalidDsaPointer;

@@ -44,9 +44,10 @@
 
 typedef enum GstoreRequestKind
 {
-	GSTORE_REQUEST_UPLOAD,	/* allocate `bytes` on a device and, where there
-								 * is staging, copy them there; result:
-								 * location */
+	GSTORE_REQUEST_UPLOAD,	/* allocate `bytes` on a device, or `wanted` if
+								 * that is more, and, where there is staging,
+								 * copy `bytes` there; behind them all is
+								 * zero; result: location */
 	GSTORE_REQUEST_WRITE,	/* copy staging to segments of an allocation */
 	GSTORE_REQUEST_FETCH,	/* copy segments of an allocation to staging */
 	GSTORE_REQUEST_RELEASE, /* free an allocation */
@@ -59,6 +60,10 @@ typedef enum GstoreRequestKind
 							 * device memory, run a kernel on it, copy
 							 * segments of it to staging, and free it, or
 							 * where it is kept; result: location */
+	GSTORE_REQUEST_RUN,		/* copy `bytes` of staging to an allocation,
+							 * location, run a kernel on it, which may
+							 * work on `written` besides, and copy
+							 * segments of location to staging */
 	GSTORE_REQUEST_BARRIER	/* nothing: answers when all before it, and the
 								 * pending frees, are done (tests, DROP) */
 } GstoreRequestKind;
@@ -94,6 +99,7 @@ typedef struct GstoreRequest
 	GstoreRequestKind kind;
 	int device;
 	GstoreLocation location; /* what to work on.  upload: result */
+	GstoreLocation written;	 /* run: another allocation; or none */
 	uint64 staging_offset;	 /* window owned by the request (staging.h);
 								 * length 0: none */
 	uint64 staging_length;

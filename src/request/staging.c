@@ -13,6 +13,7 @@
 
 #include "port/pg_bitutils.h"
 #include "storage/condition_variable.h"
+#include "storage/proclist.h"
 #include "storage/shmem.h"
 #include "storage/spin.h"
 
@@ -39,7 +40,9 @@ typedef struct GstoreStaging
 	uint64 narrow_bytes;			/* with open */
 	uint64 offsets[NARROW_WINDOWS]; /* with open */
 	uint32 free;					/* bitmap of free narrow windows; mutex */
-	ConditionVariable given;		/* signalled when one becomes free */
+	ConditionVariable given;		/* signalled when a window of either kind
+									 * becomes free; who sleeps here waits for
+									 * one */
 } GstoreStaging;
 
 static GstoreStaging *staging = NULL;
@@ -158,41 +161,72 @@ try_narrow(uint64 *offset, uint64 *length)
 }
 
 bool
+gstore_staging_is_wanted(void)
+{
+	bool wanted;
+
+	SpinLockAcquire(&staging->given.mutex);
+	wanted = !proclist_is_empty(&staging->given.wakeup);
+	SpinLockRelease(&staging->given.mutex);
+	return wanted;
+}
+
+bool
+gstore_staging_take_turn(bool (*instead)(void *state), void *state,
+						 uint64 *offset, uint64 *length)
+{
+	bool behind = gstore_staging_is_wanted();
+	bool better = false;
+
+	if (!staging->open)
+		elog(ERROR, "the staging area is not open");
+	if (!behind && instead != NULL && instead(state))
+		return false;
+	if (!behind && try_narrow(offset, length))
+		return true;
+	GSTORE_FAULT_POINT("staging-wait");
+	ConditionVariablePrepareToSleep(&staging->given);
+	/* Who has just come behind others does not try before them. */
+	while (behind || !((better = instead != NULL && instead(state)) ||
+					   try_narrow(offset, length)))
+	{
+		(void) ConditionVariableTimedSleep(&staging->given, RETRY_MS,
+										   gstore_wait_event(GSTORE_WAIT_STAGING));
+		behind = false;
+	}
+	ConditionVariableCancelSleep();
+	return !better;
+}
+
+bool
 gstore_staging_take_narrow(bool wait, uint64 *offset, uint64 *length)
 {
 	if (!staging->open)
 		return false;
-	if (try_narrow(offset, length))
-		return true;
-	if (!wait)
-		return false;
-
-	GSTORE_FAULT_POINT("staging-wait");
-	ConditionVariablePrepareToSleep(&staging->given);
-	while (!try_narrow(offset, length))
-		(void) ConditionVariableTimedSleep(&staging->given, RETRY_MS,
-										   gstore_wait_event(GSTORE_WAIT_STAGING));
-	ConditionVariableCancelSleep();
-	return true;
+	if (wait)
+		return gstore_staging_take_turn(NULL, NULL, offset, length);
+	return !gstore_staging_is_wanted() && try_narrow(offset, length);
 }
 
 void
 gstore_staging_give(uint64 offset, uint64 length)
 {
+	bool narrow = false;
+
 	if (length == 0)
 		return;
-	for (int i = 0; i < NARROW_WINDOWS; i++)
+	for (int i = 0; i < NARROW_WINDOWS && !narrow; i++)
 	{
-		if (staging->open && staging->offsets[i] == offset)
-		{
-			SpinLockAcquire(&staging->mutex);
-			staging->free |= 1U << i;
-			SpinLockRelease(&staging->mutex);
-			ConditionVariableSignal(&staging->given);
-			return;
-		}
+		if (!staging->open || staging->offsets[i] != offset)
+			continue;
+		SpinLockAcquire(&staging->mutex);
+		staging->free |= 1U << i;
+		SpinLockRelease(&staging->mutex);
+		narrow = true;
 	}
-	gstore_arena_free(offset, length);
+	if (!narrow)
+		gstore_arena_free(offset, length);
+	ConditionVariableSignal(&staging->given);
 }
 
 int

@@ -12,6 +12,10 @@
  *				in memory last.  For these one may wait; who has one never
  *				waits for a second, so all get their turn
  *
+ * While somebody waits, who comes waits behind, although there may be room for a
+ * roomy window just now: else those who read again and again would be faster than
+ * those who wait for their first turn.
+ *
  * A window is owned by a request or a view, which let go of it whatever
  * happens.
  */
@@ -35,9 +39,17 @@ extern uint64 gstore_staging_narrow_bytes(void);
 /* False when there is no room now.  Does not raise or wait. */
 extern bool gstore_staging_take_roomy(uint64 bytes, uint64 *offset,
 									  uint64 *length);
-/* False when none is free and wait is not set; waits interruptibly. */
+/* False when none is free, or others wait, and wait is not set; waits
+ * interruptibly. */
 extern bool gstore_staging_take_narrow(bool wait, uint64 *offset,
 									   uint64 *length);
+/* Does somebody wait? */
+extern bool gstore_staging_is_wanted(void);
+/* Wait in turn for a narrow window, or until instead, which tries for something
+ * better and neither raises nor waits, returns true: then false. */
+extern bool gstore_staging_take_turn(bool (*instead)(void *state),
+									 void *state, uint64 *offset,
+									 uint64 *length);
 /* Give back either kind.  Does not raise, wait or allocate. */
 extern void gstore_staging_give(uint64 offset, uint64 length);
 

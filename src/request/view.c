@@ -9,8 +9,8 @@
  *					with a roomy staging window of its own, when it was opened
  *	 copied			its ranges are brought by gstore_view_wait(), through a
  *					narrow staging window, into an extent of the pool: when the
- *					staging area is full, the view is too large for it, or this
- *					process has sent for enough already
+ *					staging area is full, others wait for it, the view is too
+ *					large for it, or this process has sent for enough already
  *
  * Must never wait for a roomy window, nor for anything while it has a narrow
  * one but the keeper.  What a view looks like when it is let go of must not be
@@ -226,18 +226,34 @@ send_part(GstoreView *view, Part *part)
 	gstore_request_submit(request);
 }
 
-/* Send for everything, if there is room and enough is not under way. */
+/* May it be sent for, with so many requests of this process under way? */
 static bool
-send_for(GstoreView *view, int max_held)
+is_sendable(const GstoreView *view, int max_held)
 {
 	int nparts = (view->nranges + GSTORE_REQUEST_SEGMENTS - 1) /
 				 GSTORE_REQUEST_SEGMENTS;
 
-	if (nparts > MAX_PARTS || gstore_request_held() + nparts > max_held ||
-		view->bytes > gstore_staging_roomy_bytes() || !take_windows(view))
-		return false;
+	return nparts <= MAX_PARTS &&
+		   gstore_request_held() + nparts <= max_held &&
+		   view->bytes <= gstore_staging_roomy_bytes();
+}
+
+static void
+send_parts(GstoreView *view)
+{
 	for (int i = 0; i < view->nparts; i++)
 		send_part(view, &view->parts[i]);
+}
+
+/* Send for everything, if there is room that nobody waits for and enough is not
+ * under way. */
+static bool
+send_for(GstoreView *view, int max_held)
+{
+	if (!is_sendable(view, max_held) || gstore_staging_is_wanted() ||
+		!take_windows(view))
+		return false;
+	send_parts(view);
 	return true;
 }
 
@@ -353,15 +369,23 @@ take_extent(GstoreView *view)
 	}
 }
 
+static bool
+take_windows_instead(void *view)
+{
+	return take_windows(view);
+}
+
 /*
  * Begin one request, or for more than fits into one window two, and give them
  * narrow windows; returns how many got one.  The slots come first: who has a
- * window waits for nothing but the keeper.
+ * window waits for nothing but the keeper.  0: meanwhile there was room for all of
+ * it, and the view has that.
  */
 static int
 begin_narrow(GstoreView *view, GstoreRequest *requests[2])
 {
 	int wanted = view->bytes > gstore_staging_narrow_bytes() ? 2 : 1;
+	bool sendable = is_sendable(view, MAX_SENT + MAX_PARTS);
 
 	for (int i = 0; i < wanted; i++)
 	{
@@ -370,22 +394,27 @@ begin_narrow(GstoreView *view, GstoreRequest *requests[2])
 		requests[i]->location = view->location;
 		requests[i]->pinned = view->pinned;
 	}
-	for (int i = 0; i < wanted; i++)
+	if (!gstore_staging_take_turn(sendable ? take_windows_instead : NULL, view,
+								  &requests[0]->staging_offset,
+								  &requests[0]->staging_length))
 	{
-		if (gstore_staging_take_narrow(i == 0, &requests[i]->staging_offset,
-									   &requests[i]->staging_length))
-			continue;
-		gstore_request_end(requests[i]);
-		return i;
+		while (wanted > 0)
+			gstore_request_end(requests[--wanted]);
+		return 0;
 	}
+	if (wanted == 2 &&
+		!gstore_staging_take_narrow(false, &requests[1]->staging_offset,
+									&requests[1]->staging_length))
+		gstore_request_end(requests[--wanted]);
 	return wanted;
 }
 
 /*
  * Bring everything through narrow windows.  With a second one, which is not
- * waited for, the next piece is on its way while this one is taken out.
+ * waited for, the next piece is on its way while this one is taken out.  False:
+ * it was sent for after all.
  */
-static void
+static bool
 copy_through(GstoreView *view)
 {
 	GstoreRequest *requests[2];
@@ -398,7 +427,12 @@ copy_through(GstoreView *view)
 	take_extent(view);
 	nrequests = begin_narrow(view, requests);
 	if (nrequests == 0)
-		elog(ERROR, "the staging area is not open");
+	{
+		gstore_arena_free(view->extent_offset, view->extent_length);
+		view->extent_length = 0;
+		send_parts(view);
+		return false;
+	}
 	GSTORE_FAULT_POINT("view-narrow");
 
 	while (sent.range < view->nranges || under_way > 0)
@@ -418,6 +452,7 @@ copy_through(GstoreView *view)
 	}
 	for (int i = 0; i < nrequests; i++)
 		gstore_request_end(requests[i]);
+	return true;
 }
 
 /* ---- waiting ---- */
@@ -427,9 +462,9 @@ gstore_view_wait(GstoreView *view)
 {
 	if (view->ready)
 		return;
-	if (view->nparts == 0 && !send_for(view, MAX_SENT + MAX_PARTS))
+	if (view->nparts == 0 && !send_for(view, MAX_SENT + MAX_PARTS) &&
+		copy_through(view))
 	{
-		copy_through(view);
 		view->ready = true;
 		return;
 	}

@@ -353,7 +353,8 @@ fill_export(const Export *export, const GstoreLease *lease, Datum *values,
 	values[4] = Int64GetDatum(lease->revision);
 	values[5] = Int64GetDatum(lease->rows);
 	values[6] = Int64GetDatum(lease->bytes);
-	values[7] = JsonbPGetDatum(gstore_layout(lease->location, lease->bytes,
+	values[7] = JsonbPGetDatum(gstore_layout(lease->location, lease->chunk,
+											 lease->bytes,
 											 export->target->relname));
 }
 

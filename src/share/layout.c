@@ -29,6 +29,7 @@
 typedef struct Image
 {
 	GstoreLocation location;
+	dsa_pointer chunk; /* it is of */
 	uint64 bytes;
 	const char *relname;
 	StringInfoData json;
@@ -57,7 +58,7 @@ read_bytes(const Image *image, uint64 offset, uint64 bytes)
 
 	if (offset > image->bytes || bytes > image->bytes - offset)
 		refuse(image);
-	view = gstore_view_open(image->location, InvalidDsaPointer, &range, 1,
+	view = gstore_view_open(image->location, image->chunk, &range, 1,
 							image->relname);
 	copy = palloc(bytes);
 	gstore_view_wait(view);
@@ -215,9 +216,13 @@ describe_pgstrom(Image *image, const char *head)
 }
 
 Jsonb *
-gstore_layout(GstoreLocation location, uint64 image_bytes, const char *relname)
+gstore_layout(GstoreLocation location, dsa_pointer chunk, uint64 image_bytes,
+			  const char *relname)
 {
-	Image image = {.location = location, .bytes = image_bytes, .relname = relname};
+	Image image = {.location = location,
+				   .chunk = chunk,
+				   .bytes = image_bytes,
+				   .relname = relname};
 	const char *head;
 
 	if (image_bytes < sizeof(GstorePgstromHeader))

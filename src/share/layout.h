@@ -6,11 +6,12 @@
 #define GSTORE_LAYOUT_H
 
 #include "device/location.h"
+#include "utils/dsa.h"
 #include "utils/jsonb.h"
 
-/* Read from the image's own header, which is checked.  The image is pinned by
- * the caller. */
-extern Jsonb *gstore_layout(GstoreLocation location, uint64 image_bytes,
-							const char *relname);
+/* Read from the image's own header, which is checked.  Its chunk is pinned by the
+ * caller. */
+extern Jsonb *gstore_layout(GstoreLocation location, dsa_pointer chunk,
+							uint64 image_bytes, const char *relname);
 
 #endif

@@ -2,50 +2,57 @@
  * build.c
  *	  Chunks made of chunks; see build.h.
  *
- * Private memory: about the size of the image, until it is written.  Must know
- * nothing of who sees which rows: its callers say which to keep.
+ * Where all sources lie on the chunk's device, in its format and columns, kernels
+ * make it there: build_kernel.c.  Else rows go through the codec.  Private
+ * memory: about the size of the image, until it is written.  Must know nothing of
+ * who sees which rows: its callers say which to take.
  */
 #include "postgres.h"
 
+#include "miscadmin.h"
+
 #include "request/view.h"
 #include "store/build.h"
+#include "store/build_kernel.h"
+#include "store/progress.h"
 #include "store/writer.h"
 
 static void
-check(const GstoreGathering *gathering, GstoreCodecStatus status,
+check(const GstoreBuild *build, GstoreCodecStatus status,
 	  GstoreCodecError *error)
 {
 	if (status == GSTORE_CODEC_OK)
 		return;
-	if (status == GSTORE_CODEC_LIMIT && gathering->for_export)
+	if (status == GSTORE_CODEC_LIMIT && build->for_export)
 		strlcpy(error->hint,
-				gathering->codec->format == GSTORE_FORMAT_ARROW
+				build->codec->format == GSTORE_FORMAT_ARROW
 					? "Set the table's option large_text to 'on', or export it chunk by chunk, with gstore_export_chunks()."
 					: "Export the table chunk by chunk, with gstore_export_chunks().",
 				sizeof(error->hint));
-	gstore_codec_raise(status, error, gathering->relname, gathering->schema);
+	gstore_codec_raise(status, error, build->relname, build->schema);
 }
 
 void
-gstore_gathering_begin(GstoreGathering *gathering)
+gstore_build_check_rows(uint64 rows)
 {
-	gathering->allocator = gstore_context_allocator();
-	gathering->builder = gathering->codec->builder_create(gathering->schema,
-														  &gathering->allocator);
-	if (gathering->builder == NULL)
+	if (rows > PG_UINT32_MAX)
 		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("out of memory while %s", gathering->purpose)));
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("one image holds at most %u rows", PG_UINT32_MAX),
+				 errdetail("There are %llu.", (unsigned long long) rows),
+				 errhint("Export chunk by chunk: gstore_export_chunks().")));
 }
 
-void
-gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
-					 const GstoreSchema *then, const uint8 *keep)
+/* Append the rows of a source. */
+static void
+add(const GstoreBuild *build, const GstoreBuildSource *source,
+	GstoreBuilder *builder, const GstoreAllocator *allocator)
 {
+	const GstoreChunk *chunk = source->chunk;
 	const GstoreCodec *codec = gstore_codec(chunk->format);
 	GstoreByteRange all = {0, chunk->image_bytes};
 	GstoreView *view = gstore_view_open(chunk->location, chunk->self, &all, 1,
-										gathering->purpose);
+										build->purpose);
 	GstoreCodecStatus status;
 	GstoreCodecError error;
 	GstoreImage *image;
@@ -54,7 +61,8 @@ gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
 
 	gstore_view_wait(view);
 	bytes = gstore_view_pointer(view, 0);
-	if (gstore_table_is_exposed(gathering->table) && chunk->format == GSTORE_FORMAT_PGSTROM &&
+	if (gstore_table_is_exposed(build->table) &&
+		chunk->format == GSTORE_FORMAT_PGSTROM &&
 		chunk->location.kind == GSTORE_LOCATION_ARENA)
 	{
 		/* somebody may write into it: the length of a value must not change
@@ -62,35 +70,75 @@ gstore_gathering_add(GstoreGathering *gathering, const GstoreChunk *chunk,
 		copy = palloc_extended(chunk->image_bytes, MCXT_ALLOC_HUGE);
 		bytes = memcpy(copy, bytes, chunk->image_bytes);
 	}
-	status = codec->open(bytes, chunk->image_bytes, then,
-						 &gathering->allocator, &image, &error);
-	check(gathering, status, &error);
-	status = gstore_codec_merge(gathering->codec, gathering->builder,
-								gathering->schema, codec, image, then, bytes,
-								keep, &gathering->allocator, &error);
-	check(gathering, status, &error);
+	status = codec->open(bytes, chunk->image_bytes, source->schema, allocator,
+						 &image, &error);
+	check(build, status, &error);
+	status = gstore_codec_merge(build->codec, builder, build->schema, codec,
+								image, source->schema, bytes, source->keep,
+								allocator, &error);
+	check(build, status, &error);
 	codec->close(image);
 	gstore_view_close(view);
 	if (copy != NULL)
 		pfree(copy);
 }
 
-void
-gstore_gathering_write(GstoreGathering *gathering, int pinning,
-					   GstoreShelf *shelf, GstoreChunk *chunk)
+/* Write what was gathered to its place on the device. */
+static void
+write_image(const GstoreBuild *build, GstoreBuilder *builder, GstoreChunk *chunk)
 {
-	const GstoreCodec *codec = gathering->codec;
-	GstoreBuilder *builder = gathering->builder;
-	GstoreImageSpace *space;
+	GstoreImageSpace *space =
+		build->shareable
+			? gstore_image_reserve_shareable(build->pinning, chunk->image_bytes,
+											 build->purpose)
+			: gstore_image_reserve(build->pinning, chunk->image_bytes,
+								   build->shelf, build->purpose);
 
+	build->codec->builder_write(builder, gstore_image_memory(space));
+	if (!build->shareable)
+		gstore_chunk_keep_bounds(chunk, build->schema,
+								 gstore_image_memory(space), build->relname);
+	chunk->location = gstore_image_place(space);
+}
+
+static GstoreChunk *
+by_codec(const GstoreBuild *build, GstoreHold **hold)
+{
+	const GstoreCodec *codec = build->codec;
+	GstoreAllocator allocator = gstore_context_allocator();
+	GstoreBuilder *builder = codec->builder_create(build->schema, &allocator);
+	GstoreChunk *chunk;
+
+	if (builder == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory while %s", build->purpose)));
+	for (uint32 i = 0; i < build->nsources; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		add(build, &build->sources[i], builder, &allocator);
+		gstore_progress_read(build->sources[i].chunk->image_bytes);
+	}
+	if (codec->builder_rows(builder) == 0)
+		return NULL;
+	gstore_build_check_rows(codec->builder_rows(builder));
+	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
+	chunk = gstore_chunk_create(build->nranges, hold);
 	chunk->format = codec->format;
-	chunk->pinning = pinning;
+	chunk->pinning = build->pinning;
 	chunk->rows = codec->builder_rows(builder);
 	chunk->image_bytes = codec->builder_image_bytes(builder);
-	space = gstore_image_reserve(pinning, chunk->image_bytes, shelf,
-								 gathering->purpose);
-	codec->builder_write(builder, gstore_image_memory(space));
-	gstore_chunk_keep_bounds(chunk, gathering->schema,
-							 gstore_image_memory(space), gathering->relname);
-	chunk->location = gstore_image_place(space);
+	write_image(build, builder, chunk);
+	return chunk;
+}
+
+GstoreChunk *
+gstore_build_chunk(const GstoreBuild *build, GstoreHold **hold)
+{
+	GstoreChunk *chunk;
+
+	gstore_progress_phase(GSTORE_PROGRESS_READING);
+	if (gstore_build_by_kernels(build, hold, &chunk))
+		return chunk;
+	return by_codec(build, hold);
 }

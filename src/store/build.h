@@ -7,35 +7,41 @@
 
 #include "store/chunk.h"
 
-/* Where rows are gathered, and what they are called in errors. */
-typedef struct GstoreGathering
+/* What a chunk is made of. */
+typedef struct GstoreBuildSource
+{
+	const GstoreChunk *chunk;	/* pinned */
+	const GstoreSchema *schema; /* it was written with */
+	uint8 *keep;				/* its rows to take (LSB first); NULL: all */
+} GstoreBuildSource;
+
+typedef struct GstoreBuild
 {
 	const GstoreCodec *codec;
 	const GstoreSchema *schema;
-	GstoreAllocator allocator;
-	GstoreBuilder *builder;
-	const char *relname; /* names the table in the codec's errors */
-	GstoreTable *table;	 /* whose images they are */
+	int pinning;
+	uint32 nranges;		 /* of the new chunk, for the caller to fill */
+	bool shareable;		 /* it is to be shared with other processes: no
+						  * bounds */
 	bool for_export;	 /* all there is goes into one image */
+	GstoreTable *table;	 /* whose images they are */
+	GstoreShelf *shelf;	 /* its, for an image that is small; NULL: in memory of
+						  * its own */
+	const char *relname; /* names the table in the codec's errors */
 	const char *purpose; /* "merging chunks" */
-} GstoreGathering;
+	const GstoreBuildSource *sources;
+	uint32 nsources;
+} GstoreBuild;
 
-/* In the current memory context, which its owner deletes.  The codec, the
- * schema, relname, table, purpose and, if need
- * be, for_export are filled. */
-extern void gstore_gathering_begin(GstoreGathering *gathering);
+/*
+ * A chunk that only the caller knows, of the rows to take in the order of the
+ * sources; NULL: there is none.  Its location, and what follows from its image,
+ * are filled.  In the current memory context, which the caller deletes.
+ */
+extern GstoreChunk *gstore_build_chunk(const GstoreBuild *build,
+									   GstoreHold **hold);
 
-/* Append rows of a pinned chunk that was written with the schema then: those
- * whose bits are set in keep (LSB first), or all where it is NULL. */
-extern void gstore_gathering_add(GstoreGathering *gathering,
-								 const GstoreChunk *chunk,
-								 const GstoreSchema *then,
-								 const uint8 *keep);
-
-/* Write what was gathered, at least a row, to its place on the device, and fill
- * in of the chunk what follows from that; bounds are kept.  The table's shelf, or
- * NULL: in memory of its own. */
-extern void gstore_gathering_write(GstoreGathering *gathering, int pinning,
-								   GstoreShelf *shelf, GstoreChunk *chunk);
+/* Raise 54000 where a chunk has no room for so many rows. */
+extern void gstore_build_check_rows(uint64 rows);
 
 #endif

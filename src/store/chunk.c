@@ -134,24 +134,32 @@ gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 	return chunk;
 }
 
-void
-gstore_chunk_keep_bounds(GstoreChunk *chunk, const GstoreSchema *schema,
-						 const void *bytes, const char *relname)
+GstoreBounds *
+gstore_chunk_make_bounds(GstoreChunk *chunk, const GstoreSchema *schema)
 {
-	dsa_area *area = gstore_dsa();
-	GstoreAllocator allocator = gstore_context_allocator();
-	GstoreCodecStatus status;
-	GstoreCodecError error;
 	Size size = sizeof(GstoreBounds) * gstore_block_count(chunk->rows) *
 				schema->ncols;
 
 	if (chunk->rows < FEWEST_ROWS_WITH_BOUNDS || size == 0)
-		return;
+		return NULL;
 	/* The chunk has them from here on, whatever becomes of it. */
-	chunk->bounds = dsa_allocate_extended(area, size, DSA_ALLOC_HUGE);
+	chunk->bounds = dsa_allocate_extended(gstore_dsa(), size, DSA_ALLOC_HUGE);
+	return dsa_get_address(gstore_dsa(), chunk->bounds);
+}
+
+void
+gstore_chunk_keep_bounds(GstoreChunk *chunk, const GstoreSchema *schema,
+						 const void *bytes, const char *relname)
+{
+	GstoreAllocator allocator = gstore_context_allocator();
+	GstoreBounds *bounds = gstore_chunk_make_bounds(chunk, schema);
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+
+	if (bounds == NULL)
+		return;
 	status = gstore_bounds_of_image(gstore_codec(chunk->format), schema, bytes,
-									chunk->image_bytes, &allocator,
-									dsa_get_address(area, chunk->bounds),
+									chunk->image_bytes, &allocator, bounds,
 									&error);
 	if (status != GSTORE_CODEC_OK)
 		gstore_codec_raise(status, &error, relname, schema);

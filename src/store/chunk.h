@@ -91,6 +91,11 @@ extern void gstore_chunk_keep_bounds(GstoreChunk *chunk,
 									 const GstoreSchema *schema,
 									 const void *bytes, const char *relname);
 
+/* Room for them, for who finds them in another way; NULL: they are not worth
+ * it. */
+extern GstoreBounds *gstore_chunk_make_bounds(GstoreChunk *chunk,
+											  const GstoreSchema *schema);
+
 /* The bounds of its block, of as many columns as its schema has; NULL if none
  * are kept.  The chunk is pinned. */
 extern const GstoreBounds *gstore_chunk_bounds(const GstoreChunk *chunk,

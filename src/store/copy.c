@@ -2,7 +2,7 @@
  * copy.c
  *	  Copying what a snapshot sees into one image; see copy.h.
  *
- * Private memory: about the size of the image, until it is written.
+ * Private memory: see build.c.
  */
 #include "postgres.h"
 
@@ -10,7 +10,6 @@
 #include "utils/memutils.h"
 
 #include "codec/arrow.h"
-#include "request/view.h"
 #include "store/build.h"
 #include "store/copy.h"
 #include "store/window.h"
@@ -67,25 +66,6 @@ rows_to_keep(const GstoreSeenChunk *seen)
 	return keep;
 }
 
-static GstoreChunk *
-write_chunk(const GstoreTarget *target, GstoreBuilder *builder,
-			const char *purpose, GstoreHold **hold)
-{
-	const GstoreCodec *codec = target->codec;
-	uint64 bytes = codec->builder_image_bytes(builder);
-	GstoreChunk *chunk = gstore_chunk_create(0, hold);
-	GstoreImageSpace *space = gstore_image_reserve_shareable(target->pinning,
-															 bytes, purpose);
-
-	codec->builder_write(builder, gstore_image_memory(space));
-	chunk->location = gstore_image_place(space);
-	chunk->format = codec->format;
-	chunk->pinning = target->pinning;
-	chunk->rows = codec->builder_rows(builder);
-	chunk->image_bytes = bytes;
-	return chunk;
-}
-
 GstoreChunk *
 gstore_copy_rows(const GstoreTarget *target, const GstoreSeenSet *set,
 				 uint32 first, uint32 count, GstoreHold **hold)
@@ -94,31 +74,31 @@ gstore_copy_rows(const GstoreTarget *target, const GstoreSeenSet *set,
 												  "gstore_fdw copy",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	GstoreGathering gathering = {.codec = target->codec,
-								 .schema = target->schema,
-								 .relname = target->relname,
-								 .table = gstore_table_find(target->relid),
-								 .for_export = true};
-	GstoreChunk *chunk = NULL;
+	GstoreBuildSource *sources = palloc_extended(count * sizeof(*sources),
+												 MCXT_ALLOC_HUGE);
+	GstoreBuild build = {.codec = target->codec,
+						 .schema = target->schema,
+						 .pinning = target->pinning,
+						 .shareable = true,
+						 .for_export = true,
+						 .table = gstore_table_find(target->relid),
+						 .relname = target->relname,
+						 .sources = sources,
+						 .nsources = count};
+	GstoreChunk *chunk;
 
-	gathering.purpose = psprintf("copying foreign table \"%s\"",
-								 target->relname);
-	gstore_gathering_begin(&gathering);
-	for (uint32 i = first; i < first + count; i++)
+	build.purpose = psprintf("copying foreign table \"%s\"", target->relname);
+	for (uint32 i = 0; i < count; i++)
 	{
-		const GstoreSeenChunk *seen = &set->chunks[i];
-		uint8 *keep = rows_to_keep(seen);
+		const GstoreSeenChunk *seen = &set->chunks[first + i];
 
 		CHECK_FOR_INTERRUPTS();
 		check_source(target, seen);
-		gstore_gathering_add(&gathering, seen->chunk, &seen->stamp->schema,
-							 keep);
-		if (keep != NULL)
-			pfree(keep);
+		sources[i].chunk = seen->chunk;
+		sources[i].schema = &seen->stamp->schema;
+		sources[i].keep = rows_to_keep(seen);
 	}
-	if (target->codec->builder_rows(gathering.builder) > 0)
-		chunk = write_chunk(target, gathering.builder, gathering.purpose,
-							hold);
+	chunk = gstore_build_chunk(&build, hold);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return chunk;

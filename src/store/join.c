@@ -82,23 +82,35 @@ count_joined(GstoreChunk *const *chunks, int n)
 
 /* One chunk, known to nobody yet, of chunks that are given newest first. */
 static GstoreChunk *
-build(GstoreGathering *gathering, GstoreTable *table,
+build(const GstoreTarget *target, GstoreTable *table,
 	  GstoreChunk *const *chunks, int n, GstoreHold **hold)
 {
 	const GstoreChunk *first = chunks[n - 1];
+	const GstoreSchemaStamp *stamp = dsa_get_address(gstore_dsa(),
+													 first->schema);
+	GstoreBuildSource sources[MOST_CHUNKS];
+	GstoreBuild build = {.codec = gstore_codec(first->format),
+						 .schema = &stamp->schema,
+						 .pinning = first->pinning,
+						 .table = table,
+						 .shelf = &table->shelf,
+						 .relname = target->relname,
+						 .sources = sources,
+						 .nsources = n};
 	GstoreChunk *joined;
 	uint32 nranges = 0;
 
-	for (int i = n - 1; i >= 0; i--)
+	for (int i = 0; i < n; i++)
 	{
-		gstore_gathering_add(gathering, chunks[i], gathering->schema, NULL);
-		nranges += chunks[i]->nranges;
+		sources[i].chunk = chunks[n - 1 - i];
+		sources[i].schema = &stamp->schema;
+		sources[i].keep = NULL;
+		build.nranges += sources[i].chunk->nranges;
 	}
-	joined = gstore_chunk_create(nranges, hold);
-	gstore_gathering_write(gathering, first->pinning, &table->shelf, joined);
+	build.purpose = psprintf("writing foreign table \"%s\"", target->relname);
+	joined = gstore_build_chunk(&build, hold);
 	joined->schema = first->schema;
 	joined->first_row = first->first_row;
-	nranges = 0;
 	for (int i = n - 1; i >= 0; i--)
 	{
 		memcpy(&joined->ranges[nranges], chunks[i]->ranges,
@@ -145,8 +157,6 @@ gstore_join_latest(const GstoreTarget *target, GstoreTable *table)
 	int n = gstore_transaction_latest(table, chunks, MOST_CHUNKS);
 	MemoryContext context;
 	MemoryContext old;
-	GstoreGathering gathering = {0};
-	const GstoreSchemaStamp *stamp;
 	GstoreChunk *joined;
 	GstoreHold *hold;
 
@@ -156,15 +166,7 @@ gstore_join_latest(const GstoreTarget *target, GstoreTable *table)
 	context = AllocSetContextCreate(CurrentMemoryContext, "gstore_fdw join",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	stamp = dsa_get_address(gstore_dsa(), chunks[0]->schema);
-	gathering.codec = gstore_codec(chunks[0]->format);
-	gathering.schema = &stamp->schema;
-	gathering.relname = target->relname;
-	gathering.table = table;
-	gathering.purpose = psprintf("writing foreign table \"%s\"",
-								 target->relname);
-	gstore_gathering_begin(&gathering);
-	joined = build(&gathering, table, chunks, n, &hold);
+	joined = build(target, table, chunks, n, &hold);
 	GSTORE_FAULT_POINT("join-before-swap");
 	if (swap(table, joined, chunks, n))
 		gstore_hold_forget(hold);

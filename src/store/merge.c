@@ -256,31 +256,28 @@ build(Merge *merge, GstoreHold **hold)
 	const GstoreChunk *first = merge->sources[0].chunk;
 	const GstoreSchemaStamp *stamp = dsa_get_address(gstore_dsa(),
 													 first->schema);
-	GstoreGathering gathering = {.codec = gstore_codec(first->format),
-								 .schema = &stamp->schema,
-								 .relname = merge->relname,
-								 .table = merge->table,
-								 .for_export = merge->image_bytes == UINT64_MAX,
-								 .purpose = merge->purpose};
+	GstoreBuildSource *sources = palloc(merge->nsources * sizeof(*sources));
+	GstoreBuild build = {.codec = gstore_codec(first->format),
+						 .schema = &stamp->schema,
+						 .pinning = first->pinning,
+						 .nranges = 1,
+						 .for_export = merge->image_bytes == UINT64_MAX,
+						 .table = merge->table,
+						 .relname = merge->relname,
+						 .purpose = merge->purpose,
+						 .sources = sources,
+						 .nsources = merge->nsources};
 	GstoreChunk *chunk;
 
-	gstore_gathering_begin(&gathering);
-	gstore_progress_phase(GSTORE_PROGRESS_READING);
 	for (uint32 i = 0; i < merge->nsources; i++)
 	{
-		const Source *source = &merge->sources[i];
-
-		CHECK_FOR_INTERRUPTS();
-		gstore_gathering_add(&gathering, source->chunk, &stamp->schema,
-							 rows_to_keep(source, merge->horizon));
-		gstore_progress_read(source->chunk->image_bytes);
+		sources[i].chunk = merge->sources[i].chunk;
+		sources[i].schema = &stamp->schema;
+		sources[i].keep = rows_to_keep(&merge->sources[i], merge->horizon);
 	}
-	if (gathering.codec->builder_rows(gathering.builder) == 0)
+	chunk = gstore_build_chunk(&build, hold);
+	if (chunk == NULL)
 		return NULL;
-
-	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
-	chunk = gstore_chunk_create(1, hold);
-	gstore_gathering_write(&gathering, first->pinning, NULL, chunk);
 	chunk->schema = first->schema;
 	chunk->ranges[0].stamp = first->ranges[0].stamp;
 	pg_atomic_init_u32(&chunk->ranges[0].stamp.outcome, GSTORE_FROZEN);

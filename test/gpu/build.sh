@@ -1,5 +1,6 @@
 #!/bin/bash
-# The programs of this folder: questions, and where there is nvcc, sum_column.
+# The programs of this folder: questions, bench, and where there is nvcc,
+# sum_column.  The bench has the kernels that the extension was built with.
 #
 # Usage: build.sh FOLDER
 set -eu
@@ -7,8 +8,13 @@ to=$1
 cd "$(dirname "$0")/../.."
 mkdir -p "$to"
 
-${CC:-gcc} -std=gnu11 -O1 -g -pthread -Wall -Wextra -Werror -Isrc -Iinclude -I. \
-	-o "$to/questions" test/gpu/questions.c -ldl
+flags=(-std=gnu11 -g -pthread -Wall -Wextra -Werror -Isrc -Iinclude -Icuda -I.)
+"${CC:-gcc}" "${flags[@]}" -O1 -o "$to/questions" test/gpu/questions.c -ldl
+image=build/gen/kernels.fatbin
+[ ! -e "$image" ] || flags+=(-DGSTORE_KERNEL_IMAGE="\"$image\"")
+"${CC:-gcc}" "${flags[@]}" -O2 -Wno-unused-parameter -o "$to/bench" test/gpu/bench.c \
+	src/codec/*.c src/exec/engine*.c src/device/cuda.c src/device/cuda_image.c \
+	-ldl -lm
 nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
 if [ -x "$nvcc" ]; then
 	# code for what there is, and for what comes

@@ -37,6 +37,7 @@ unshare --mount --pid --net --fork --kill-child bash -eu -c '
 		GSTORE_CUDASIM_DEVICES="${GSTORE_CUDASIM_DEVICES:-2}" \
 		GSTORE_CUDASIM_MEMORY_MB=4096 \
 		GSTORE_CUDA_LIBRARY=/opt/libcuda.so.1 RESULTS=/root/results \
+		LIMIT="${LIMIT:-3600}" BENCH_ROWS="${BENCH_ROWS:-30000}" \
 		/root/gstore_fdw/test/gpu/run.sh "$@"
 ' rehearse "$tree" "$@" && status=0 || status=$?
 mkdir -p "$top/build/gpu/rehearsals"

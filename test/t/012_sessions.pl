@@ -16,6 +16,7 @@ my $seconds = $ENV{GSTORE_STRESS_SECONDS} // 8;
 $ENV{GSTORE_CUDASIM_FAULTS} = 'delay=2000';
 my $node = new_node('sessions', qq{
 gstore_fdw.staging_memory = '16MB'
+gstore_fdw.enable_kernels = off
 gstore_fdw.host_memory = '1GB'
 gstore_fdw.chunk_size = '1536kB'
 max_connections = 100

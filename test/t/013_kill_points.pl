@@ -36,7 +36,10 @@ if (device() eq 'cuda')
 {
 	push @{ $backends[0] }, qw(request-submit request-submitted request-wait request-done image-narrow);
 	push @backends, [ "BEGIN; $load; SELECT count(*), max(note) FROM t; COMMIT", 'view-narrow' ],
-		[ "BEGIN; $load; SELECT sum(id) FROM t WHERE id > 10; COMMIT", 'launch' ];
+		[ "BEGIN; $load; SELECT sum(id) FROM t WHERE id > 10; COMMIT", 'launch' ],
+		[ 'TRUNCATE stays; SET gstore_fdw.debug_small_image = 0;'
+		  . q{INSERT INTO stays SELECT i, 'x' FROM generate_series(1, 1000) i;} x 3 . q{SELECT gstore_compact('stays')},
+			qw(device-memory build-kernels) ];
 	@keepers = ('keeper-alloc', 'keeper-copy', 'keeper-finish', 'keeper-launch');
 }
 
@@ -45,7 +48,7 @@ if (device() eq 'cuda')
 my @others = qw(request-slot-wait staging-wait keeper-open lo-export);
 # The keeper alone, or nobody, passes these without a GPU.
 my @on_cuda = qw(request-submit request-submitted request-wait request-done image-narrow
-  view-narrow launch keeper-alloc keeper-copy keeper-finish keeper-launch);
+  view-narrow launch device-memory build-kernels keeper-alloc keeper-copy keeper-finish keeper-launch);
 my @workers = qw(view-open image-reserve merge-built merge-before-swap merge-after-swap graveyard-sweep);
 my %killed_at = map { $_ => 1 } @others, (device() eq 'cuda' ? () : @on_cuda), @keepers, @workers,
   'reclaim-unlinked', map { my ($work, @points) = @$_; @points } @backends;

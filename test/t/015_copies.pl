@@ -28,7 +28,7 @@ sub inject
 }
 
 inject('');
-my $node = new_node('copies', "gstore_fdw.staging_memory = '16MB'\n");
+my $node = new_node('copies', "gstore_fdw.staging_memory = '16MB'\ngstore_fdw.enable_kernels = off\n");
 my $load = q{INSERT INTO t SELECT i, repeat('x', 100) || i FROM generate_series(1, 100000) i};
 my @ways = ([ 'staged', "SET gstore_fdw.chunk_size = '3MB'" ], [ 'in pieces', 'SELECT' ]);
 
