@@ -22,6 +22,8 @@
 
 #include "compat.h"
 #include "codec/arrow.h"
+#include "codec/batch.h"
+#include "exec/exec.h"
 #include "fdw/columns.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
@@ -39,7 +41,9 @@ struct GstoreModify
 	GstoreDeleter *deleter; /* UPDATE, DELETE; made with the first row */
 	AttrNumber row_attno;	/* of the junk attribute "ctid" */
 	bool by_update;
-	CmdType operation; /* the statement's: an UPDATE may insert */
+	CmdType operation;	/* the statement's: an UPDATE may insert */
+	bool any_form;		/* some values have to be put in another form */
+	bool only_not_null; /* no other constraint is to be checked */
 	int nspecial;
 	int *special;		  /* [nspecial] columns that may need preparing:
 							 * varlena, and those kept as text */
@@ -47,6 +51,14 @@ struct GstoreModify
 	TupleTableSlot *slot; /* being appended */
 	Datum *values;		  /* [natts] flattened row */
 };
+
+/* What a batch does not read of a tuple, and what it reads where. */
+StaticAssertDecl(GSTORE_TUPLE_SKIP + 2 == offsetof(HeapTupleHeaderData, t_infomask2) &&
+					 GSTORE_TUPLE_SKIP + 4 == offsetof(HeapTupleHeaderData, t_infomask) &&
+					 GSTORE_TUPLE_SKIP + 6 == offsetof(HeapTupleHeaderData, t_hoff) &&
+					 GSTORE_TUPLE_SKIP + 7 == offsetof(HeapTupleHeaderData, t_bits) &&
+					 HEAP_HASNULL == 1,
+				 "a tuple's header is as codec/batch.c reads it");
 
 /* ---- planning ---- */
 
@@ -80,16 +92,23 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
 
 /* ---- begin and end ---- */
 
-/* The value that the row being appended has in a column, for an error. */
+/* A value that was refused, or that of the row being appended, for an error. */
 static char *
-refused_value(void *state, int column)
+refused_value(void *state, int column, const GstoreValue *value)
 {
 	TupleTableSlot *slot = ((GstoreModify *) state)->slot;
+	Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor,
+												column);
 
-	return gstore_value_text(TupleDescAttr(slot->tts_tupleDescriptor,
-										   column)
-								 ->atttypid,
-							 slot->tts_values[column]);
+	return gstore_value_text(attribute->atttypid,
+							 value != NULL ? (Datum) *value
+										   : slot->tts_values[column]);
+}
+
+static struct varlena *
+storable_value(GstoreValue value)
+{
+	return (struct varlena *) DatumGetPointer(gstore_flatten((Datum) value));
 }
 
 GstoreModify *
@@ -107,8 +126,10 @@ gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 	state->operation = command;
 	if (command != CMD_DELETE)
 	{
-		state->writer = gstore_writer_begin(state->target, state->by_update);
+		state->writer = gstore_writer_begin(state->target, state->by_update,
+											gstore_exec_threads());
 		gstore_writer_on_refusal(state->writer, refused_value, state);
+		gstore_writer_make_storable(state->writer, storable_value);
 	}
 	state->values = palloc(Max(1, desc->natts) * sizeof(Datum));
 	state->special = palloc(Max(1, desc->natts) * sizeof(int));
@@ -124,7 +145,9 @@ gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 										  attribute->atttypmod);
 		if (attribute->attlen == -1 || state->forms[i] != NULL)
 			state->special[state->nspecial++] = i;
+		state->any_form = state->any_form || state->forms[i] != NULL;
 	}
+	state->only_not_null = desc->constr == NULL || desc->constr->num_check == 0;
 	MemoryContextSwitchTo(old);
 	return state;
 }
@@ -183,6 +206,22 @@ end_modify(EState *estate, ResultRelInfo *rinfo)
 
 /* ---- rows ---- */
 
+/* The tuple that is in a slot as bytes, with all columns; NULL: there is none. */
+static HeapTuple
+tuple_of(TupleTableSlot *slot)
+{
+	HeapTuple tuple = NULL;
+
+	if (TTS_IS_HEAPTUPLE(slot) || TTS_IS_BUFFERTUPLE(slot))
+		tuple = ((HeapTupleTableSlot *) slot)->tuple;
+	else if (TTS_IS_MINIMALTUPLE(slot))
+		tuple = ((MinimalTupleTableSlot *) slot)->tuple;
+	if (tuple == NULL || HeapTupleHeaderGetNatts(tuple->t_data) !=
+							 slot->tts_tupleDescriptor->natts)
+		return NULL;
+	return tuple;
+}
+
 /*
  * What makes a new row refused.  Row policies too, where the row came through a
  * partitioned table that has them: of a foreign table core expects that whoever
@@ -190,7 +229,7 @@ end_modify(EState *estate, ResultRelInfo *rinfo)
  */
 static void
 check_row(EState *estate, ResultRelInfo *rinfo, GstoreModify *state,
-		  TupleTableSlot *slot)
+		  TupleTableSlot *slot, HeapTuple tuple)
 {
 	Relation relation = rinfo->ri_RelationDesc;
 
@@ -201,7 +240,9 @@ check_row(EState *estate, ResultRelInfo *rinfo, GstoreModify *state,
 		if (state->operation != CMD_INSERT)
 			ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, rinfo, slot, estate);
 	}
-	if (RelationGetDescr(relation)->constr != NULL)
+	/* To see that there is no NULL, a tuple need not be taken apart. */
+	if (RelationGetDescr(relation)->constr != NULL &&
+		!(state->only_not_null && tuple != NULL && !HeapTupleHasNulls(tuple)))
 		ExecConstraints(rinfo, slot, estate);
 	if (relation->rd_rel->relispartition)
 		ExecPartitionCheck(rinfo, slot, estate, true);
@@ -243,13 +284,19 @@ prepare_values(EState *estate, GstoreModify *state, TupleTableSlot *slot)
 	return values;
 }
 
+/* tuple: the slot's, or NULL. */
 static void
-append_row(EState *estate, GstoreModify *state, TupleTableSlot *slot)
+append_row(EState *estate, GstoreModify *state, TupleTableSlot *slot,
+		   HeapTuple tuple)
 {
 	Datum *values;
 
-	slot_getallattrs(slot);
 	state->slot = slot;
+	if (tuple != NULL && !state->any_form && !HeapTupleHasExternal(tuple) &&
+		gstore_writer_append_tuple(state->writer, tuple->t_data,
+								   tuple->t_len))
+		return;
+	slot_getallattrs(slot);
 	values = prepare_values(estate, state, slot);
 	gstore_writer_append(state->writer, (const GstoreValue *) values,
 						 slot->tts_isnull);
@@ -259,9 +306,11 @@ static TupleTableSlot *
 exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
+	HeapTuple tuple = tuple_of(slot);
+
 	(void) plan_slot;
-	check_row(estate, rinfo, rinfo->ri_FdwState, slot);
-	append_row(estate, rinfo->ri_FdwState, slot);
+	check_row(estate, rinfo, rinfo->ri_FdwState, slot, tuple);
+	append_row(estate, rinfo->ri_FdwState, slot, tuple);
 	return slot;
 }
 
@@ -291,10 +340,12 @@ gstore_modify_update(EState *estate, ResultRelInfo *rinfo,
 					 GstoreModify *state, ItemPointer tid,
 					 TupleTableSlot *slot)
 {
-	check_row(estate, rinfo, state, slot);
+	HeapTuple tuple = tuple_of(slot);
+
+	check_row(estate, rinfo, state, slot, tuple);
 	if (!gstore_modify_delete(estate, rinfo, state, tid))
 		return false;
-	append_row(estate, state, slot);
+	append_row(estate, state, slot, tuple);
 	return true;
 }
 

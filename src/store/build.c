@@ -81,7 +81,9 @@ gstore_gathering_write(GstoreGathering *gathering, int pinning,
 {
 	const GstoreCodec *codec = gathering->codec;
 	GstoreBuilder *builder = gathering->builder;
+	int ncols = gathering->schema->ncols;
 	GstoreImageSpace *space;
+	GstoreBounds *bounds;
 
 	chunk->format = codec->format;
 	chunk->pinning = pinning;
@@ -89,8 +91,12 @@ gstore_gathering_write(GstoreGathering *gathering, int pinning,
 	chunk->image_bytes = codec->builder_image_bytes(builder);
 	space = gstore_image_reserve(pinning, chunk->image_bytes, shelf,
 								 gathering->purpose);
-	codec->builder_write(builder, gstore_image_memory(space));
-	gstore_chunk_keep_bounds(chunk, gathering->schema,
-							 gstore_image_memory(space), gathering->relname);
+	gstore_builder_write(codec, builder, gstore_image_memory(space));
+	bounds = gstore_bounds_make(CurrentMemoryContext, chunk->rows, ncols);
+	for (int i = 0; bounds != NULL && i < ncols; i++)
+		codec->builder_bounds(builder, i, chunk->rows, bounds + i, ncols);
+	gstore_chunk_keep_bounds(chunk, bounds, ncols);
+	if (bounds != NULL)
+		pfree(bounds);
 	chunk->location = gstore_image_place(space);
 }

@@ -2,9 +2,9 @@
  * chunk.c
  *	  Making, pinning and burying chunks; see chunk.h.
  *
- * Must never look inside an image but for its bounds, and never free DSA memory
- * but in gstore_graveyard_pop() and gstore_graveyard_sweep(): the rest runs in
- * transaction callbacks.
+ * Must never look inside an image, and never free DSA memory but in
+ * gstore_graveyard_pop() and gstore_graveyard_sweep(): the rest runs in transaction
+ * callbacks.
  */
 #include "postgres.h"
 
@@ -17,7 +17,6 @@
 #include "request/request.h"
 #include "request/view.h"
 #include "store/chunk.h"
-#include "store/writer.h"
 
 /* A chunk of fewer rows is read as a whole. */
 #define FEWEST_ROWS_WITH_BOUNDS 1024
@@ -134,27 +133,29 @@ gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 	return chunk;
 }
 
+GstoreBounds *
+gstore_bounds_make(MemoryContext context, uint64 rows, int ncols)
+{
+	if (rows < FEWEST_ROWS_WITH_BOUNDS || ncols == 0)
+		return NULL;
+	return MemoryContextAllocHuge(context, sizeof(GstoreBounds) *
+											   gstore_block_count(rows) *
+											   ncols);
+}
+
 void
-gstore_chunk_keep_bounds(GstoreChunk *chunk, const GstoreSchema *schema,
-						 const void *bytes, const char *relname)
+gstore_chunk_keep_bounds(GstoreChunk *chunk, const GstoreBounds *bounds,
+						 int ncols)
 {
 	dsa_area *area = gstore_dsa();
-	GstoreAllocator allocator = gstore_context_allocator();
-	GstoreCodecStatus status;
-	GstoreCodecError error;
 	Size size = sizeof(GstoreBounds) * gstore_block_count(chunk->rows) *
-				schema->ncols;
+				ncols;
 
-	if (chunk->rows < FEWEST_ROWS_WITH_BOUNDS || size == 0)
+	if (bounds == NULL)
 		return;
 	/* The chunk has them from here on, whatever becomes of it. */
 	chunk->bounds = dsa_allocate_extended(area, size, DSA_ALLOC_HUGE);
-	status = gstore_bounds_of_image(gstore_codec(chunk->format), schema, bytes,
-									chunk->image_bytes, &allocator,
-									dsa_get_address(area, chunk->bounds),
-									&error);
-	if (status != GSTORE_CODEC_OK)
-		gstore_codec_raise(status, &error, relname, schema);
+	memcpy(dsa_get_address(area, chunk->bounds), bounds, size);
 }
 
 const GstoreBounds *

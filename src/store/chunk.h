@@ -83,13 +83,13 @@ extern void gstore_chunk_shmem_startup(void);
  */
 extern GstoreChunk *gstore_chunk_create(uint32 nranges, GstoreHold **hold);
 
-/*
- * Keep the bounds of its image, which lies at bytes; rows, format, schema and
- * image_bytes are filled.  A chunk of few rows is not worth it.
- */
+/* Room for the bounds of an image's blocks; NULL for one of so few rows that they
+ * are not worth it. */
+extern GstoreBounds *gstore_bounds_make(MemoryContext context, uint64 rows,
+										int ncols);
+/* Keep them, with the chunk's rows filled in; NULL: none. */
 extern void gstore_chunk_keep_bounds(GstoreChunk *chunk,
-									 const GstoreSchema *schema,
-									 const void *bytes, const char *relname);
+									 const GstoreBounds *bounds, int ncols);
 
 /* The bounds of its block, of as many columns as its schema has; NULL if none
  * are kept.  The chunk is pinned. */

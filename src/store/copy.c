@@ -77,7 +77,7 @@ write_chunk(const GstoreTarget *target, GstoreBuilder *builder,
 	GstoreImageSpace *space = gstore_image_reserve_shareable(target->pinning,
 															 bytes, purpose);
 
-	codec->builder_write(builder, gstore_image_memory(space));
+	gstore_builder_write(codec, builder, gstore_image_memory(space));
 	chunk->location = gstore_image_place(space);
 	chunk->format = codec->format;
 	chunk->pinning = target->pinning;

@@ -2,9 +2,19 @@
  * writer.c
  *	  Staging rows and turning them into chunks; see writer.h.
  *
- * A writer's private memory is the builder's column buffers: about one chunk
- * (gstore_fdw.chunk_size), kept from one chunk to the next.  The image is
- * written straight to where the device wants it.
+ * The first rows of a statement are added to the builder one by one; more of
+ * them are staged in batches, which an encoder's threads put into the builder
+ * beside the executor (encoder.h), and which show their errors later: at the
+ * next batch, or when the writer is flushed.  When a chunk is full, the same
+ * threads write its image straight to where the device wants it, while the next
+ * rows are staged; it is published when that is done and there is another batch
+ * to hand over, at the latest when the writer is flushed.
+ *
+ * A writer's private memory is the builder's column buffers, about one chunk
+ * (gstore_fdw.chunk_size) and kept from one chunk to the next, and eight
+ * batches of at most 1/64 of that.  It is not the memory context's: threads
+ * touch it.  What they touch must not go before they were stopped, so a hold,
+ * newer than that of the image's memory, stops them when a query fails.
  */
 #include "postgres.h"
 
@@ -12,6 +22,7 @@
 #include "common/pg_lzcompress.h"
 #include "utils/memutils.h"
 
+#include "codec/encoder.h"
 #include "fault.h"
 #include "guc.h"
 #include "request/view.h"
@@ -21,20 +32,62 @@
 #include "store/table.h"
 #include "store/writer.h"
 
+/* So many rows of a statement are not worth a batch. */
+#define FEW_ROWS 32
+/* Bytes of a batch of rows: a part of a chunk, within limits. */
+#define BATCH_SHARE 64
+#define LEAST_BATCH 8192
+#define MOST_BATCH (256 * 1024)
+/* Smaller chunks would be full before threads have begun. */
+#define LEAST_SHARED_CHUNK (4 * 1024 * 1024)
+/* What the offsets of texts can always reach: batches under way may have more
+ * text than bytes. */
+#define MOST_CHUNK_BYTES (UINT64CONST(1536) * 1024 * 1024)
+#define MOST_CHUNK_ROWS (UINT64CONST(1) << 31)
+
+/* Outlives the writer where its hold does. */
+typedef struct Guard
+{
+	GstoreEncoder *encoder; /* NULL: it is gone */
+	GstoreHold *hold;		/* NULL: nothing to guard */
+} Guard;
+
+/* A chunk whose image is being written. */
+typedef struct Filling
+{
+	GstoreChunk *chunk; /* NULL: there is none */
+	GstoreHold *hold;
+	GstoreImageSpace *space;
+	GstoreBounds *bounds; /* NULL: none are kept */
+} Filling;
+
 struct GstoreWriter
 {
 	GstorePending pending;
 	const GstoreTarget *target;
-	GstoreAllocator allocator;
-	GstoreBuilder *builder;
+	MemoryContext context;
+	GstoreEncoder *encoder; /* NULL before the first row */
+	GstoreBuilder *builder; /* the encoder's */
+	GstoreBatch *batch;		/* being filled; NULL: rows are added alone */
+	Guard *guard;
+	MemoryContextCallback gone;
+	Filling filling;
+	bool lost;			/* an error came when rows were no longer here */
 	uint64 chunk_bytes; /* image size at which a chunk is full */
+	int threads;
+	uint32 batch_room;
+	uint64 added; /* rows that were added alone */
+	bool can_batch;
+	int nchecked;
+	int *checked; /* [nchecked] columns that refuse some values */
 	bool by_update;
 	FullTransactionId xid;
 	CommandId cid;
 	SubTransactionId subid;
-	char *purpose;							   /* for error messages */
-	char *(*refused)(void *state, int column); /* or NULL */
+	char *purpose;				 /* for error messages */
+	GstoreDescribeValue refused; /* or NULL */
 	void *refused_state;
+	GstoreMakeStorable storable;
 };
 
 /* ---- the codec's memory and errors ---- */
@@ -105,7 +158,7 @@ flush_pending(void *state)
 }
 
 GstoreWriter *
-gstore_writer_begin(const GstoreTarget *target, bool by_update)
+gstore_writer_begin(const GstoreTarget *target, bool by_update, int threads)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "gstore_fdw writer",
@@ -114,13 +167,19 @@ gstore_writer_begin(const GstoreTarget *target, bool by_update)
 	GstoreWriter *writer = palloc0(sizeof(GstoreWriter));
 
 	writer->target = target;
+	writer->context = context;
 	writer->by_update = by_update;
-	writer->chunk_bytes = (uint64) gstore_guc_chunk_size * 1024;
+	writer->chunk_bytes = Min((uint64) gstore_guc_chunk_size * 1024,
+							  MOST_CHUNK_BYTES);
+	writer->batch_room = Min(Max(writer->chunk_bytes / BATCH_SHARE,
+								 LEAST_BATCH),
+							 MOST_BATCH);
+	writer->threads = writer->chunk_bytes < LEAST_SHARED_CHUNK ? 1 : threads;
+	writer->can_batch = gstore_batch_can(target->schema);
 	writer->cid = GetCurrentCommandId(true);
 	writer->subid = GetCurrentSubTransactionId();
 	writer->purpose = psprintf("writing foreign table \"%s\"",
 							   target->relname);
-	writer->allocator = gstore_context_allocator();
 	gstore_pending_add(&writer->pending, target->relid, flush_pending,
 					   writer);
 	MemoryContextSwitchTo(old);
@@ -128,8 +187,7 @@ gstore_writer_begin(const GstoreTarget *target, bool by_update)
 }
 
 void
-gstore_writer_on_refusal(GstoreWriter *writer,
-						 char *(*describe)(void *state, int column),
+gstore_writer_on_refusal(GstoreWriter *writer, GstoreDescribeValue describe,
 						 void *state)
 {
 	writer->refused = describe;
@@ -137,25 +195,347 @@ gstore_writer_on_refusal(GstoreWriter *writer,
 }
 
 void
-gstore_writer_append(GstoreWriter *writer, const GstoreValue *values,
-					 const bool *nulls)
+gstore_writer_make_storable(GstoreWriter *writer, GstoreMakeStorable storable)
+{
+	writer->storable = storable;
+}
+
+/* ---- errors ---- */
+
+/* An error of a codec.  value: what was refused, NULL: of the row at hand. */
+static void
+raise_codec(GstoreWriter *writer, GstoreCodecStatus status,
+			const GstoreCodecError *error, const GstoreValue *value)
+{
+	const GstoreTarget *target = writer->target;
+
+	if (status == GSTORE_CODEC_VALUE && writer->refused != NULL &&
+		error->column >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("column \"%s\" of foreign table \"%s\": %s",
+						target->schema->columns[error->column].name,
+						target->relname, error->message),
+				 errdetail("The value is %s.",
+						   writer->refused(writer->refused_state,
+										   error->column, value)),
+				 error->hint[0] != '\0' ? errhint("%s", error->hint) : 0));
+	gstore_codec_raise(status, error, target->relname, target->schema);
+}
+
+/* An error that the encoder met with some batch. */
+static void
+check_encoder(GstoreWriter *writer, GstoreCodecStatus status,
+			  const GstoreCodecError *error)
+{
+	const GstoreBatch *batch;
+	const GstoreValue *value = NULL;
+
+	if (likely(status == GSTORE_CODEC_OK))
+		return;
+	batch = gstore_encoder_failed(writer->encoder);
+	if (batch != NULL && error->column >= 0)
+		value = &gstore_batch_values(batch, error->column)[error->row];
+	raise_codec(writer, status, error, value);
+}
+
+static void
+raise_out_of_memory(const GstoreWriter *writer)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("out of memory while %s", writer->purpose)));
+}
+
+/* ---- the encoder ---- */
+
+static void
+release_guard(void *what)
+{
+	Guard *guard = what;
+
+	guard->hold = NULL;
+	if (guard->encoder != NULL)
+		gstore_encoder_stop(guard->encoder);
+	else
+		pfree(guard);
+}
+
+/* The writer's memory goes. */
+static void
+destroy_encoder(void *argument)
+{
+	GstoreWriter *writer = argument;
+	Guard *guard = writer->guard;
+
+	gstore_encoder_destroy(guard->encoder);
+	guard->encoder = NULL;
+	if (guard->hold == NULL)
+		pfree(guard);
+}
+
+/* The encoder's prepare callback. */
+static void
+prepare_batch(void *state, GstoreBatch *batch)
+{
+	GstoreWriter *writer = state;
+
+	for (uint32 i = 0; i < batch->nwishes; i++)
+	{
+		const GstoreBatchWish *wish = &batch->wishes[i];
+		GstoreValue value = gstore_batch_values(batch,
+												wish->column)[wish->row];
+		struct varlena *storable = writer->storable(value);
+
+		if (!gstore_batch_replace(batch, wish, storable, VARSIZE_ANY(storable)))
+			raise_out_of_memory(writer);
+		if ((GstoreValue) (uintptr_t) storable != value)
+			pfree(storable);
+	}
+}
+
+static void
+create_encoder(GstoreWriter *writer)
+{
+	const GstoreTarget *target = writer->target;
+	const GstoreSchema *schema = target->schema;
+	GstoreEncoderOptions options = {
+		.threads = writer->threads,
+		.batch_room = writer->batch_room,
+		.prepare = prepare_batch,
+		.prepare_state = writer,
+		.compress = context_compress};
+
+	writer->xid = GetCurrentFullTransactionId();
+	writer->checked = MemoryContextAlloc(writer->context,
+										 Max(schema->ncols, 1) * sizeof(int));
+	for (int i = 0; target->codec->refuses != NULL && i < schema->ncols; i++)
+		if (target->codec->refuses(&schema->columns[i]))
+			writer->checked[writer->nchecked++] = i;
+	writer->guard = MemoryContextAllocZero(TopMemoryContext, sizeof(Guard));
+	writer->guard->encoder = gstore_encoder_create(target->codec, schema,
+												   &options);
+	if (writer->guard->encoder == NULL)
+	{
+		pfree(writer->guard);
+		raise_out_of_memory(writer);
+	}
+	writer->gone.func = destroy_encoder;
+	writer->gone.arg = writer;
+	MemoryContextRegisterResetCallback(writer->context, &writer->gone);
+	writer->encoder = writer->guard->encoder;
+	writer->builder = gstore_encoder_builder(writer->encoder);
+}
+
+/* ---- chunks ---- */
+
+/* Have the image of a chunk written, of all rows that were handed over. */
+static void
+begin_chunk(GstoreWriter *writer)
 {
 	const GstoreTarget *target = writer->target;
 	const GstoreCodec *codec = target->codec;
+	Filling filling;
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+	GstoreTable *table = gstore_table_get(target->relid);
+	GstoreHold *hold;
+
+	status = gstore_encoder_drain(writer->encoder, &error);
+	check_encoder(writer, status, &error);
+	filling.chunk = gstore_chunk_create(1, &filling.hold);
+	filling.chunk->format = codec->format;
+	filling.chunk->pinning = target->pinning;
+	filling.chunk->rows = codec->builder_rows(writer->builder);
+	filling.chunk->image_bytes = codec->builder_image_bytes(writer->builder);
+	filling.space = gstore_image_reserve(target->pinning,
+										 filling.chunk->image_bytes,
+										 &table->shelf, writer->purpose);
+	filling.bounds = gstore_bounds_make(writer->context, filling.chunk->rows,
+										target->schema->ncols);
+	GSTORE_FAULT_POINT("writer-before-encode");
+	hold = gstore_hold_prepare("gstore_fdw image being written",
+							   release_guard);
+	gstore_hold_take(hold, writer->guard);
+	writer->guard->hold = hold;
+	gstore_encoder_write(writer->encoder, gstore_image_memory(filling.space),
+						 filling.bounds);
+	writer->filling = filling;
+}
+
+/* Publish the chunk whose image is being written. */
+static void
+finish_chunk(GstoreWriter *writer)
+{
+	const GstoreTarget *target = writer->target;
+	Filling filling = writer->filling;
+	GstoreChunk *chunk = filling.chunk;
+	GstoreTable *table;
 	GstoreCodecStatus status;
 	GstoreCodecError error;
 
-	if (unlikely(writer->builder == NULL))
-	{
-		writer->xid = GetCurrentFullTransactionId();
-		writer->builder = codec->builder_create(target->schema,
-												&writer->allocator);
-		if (writer->builder == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OUT_OF_MEMORY),
-					 errmsg("out of memory while %s", writer->purpose)));
-	}
+	/* Its holds may go by an error from here on, and its rows are in the image
+	 * alone. */
+	writer->filling.chunk = NULL;
+	writer->lost = true;
+	status = gstore_encoder_await(writer->encoder, &error);
+	check_encoder(writer, status, &error);
+	gstore_hold_forget(writer->guard->hold);
+	writer->guard->hold = NULL;
+	gstore_chunk_keep_bounds(chunk, filling.bounds, target->schema->ncols);
+	chunk->location = gstore_image_place(filling.space);
+	GSTORE_FAULT_POINT("writer-before-publish");
 
+	table = gstore_table_get(target->relid);
+	chunk->schema = gstore_schema_stamp_get(table, target->schema,
+											target->fingerprints);
+	gstore_stamp_set(&chunk->ranges[0].stamp, writer->xid, writer->cid);
+	chunk->ranges[0].rows = chunk->rows;
+	gstore_table_publish(table, chunk, filling.hold, writer->by_update,
+						 writer->subid);
+	GSTORE_FAULT_POINT("writer-after-publish");
+	if (filling.bounds != NULL)
+		pfree(filling.bounds);
+	writer->lost = false;
+	if (writer->subid == GetCurrentSubTransactionId())
+		gstore_join_latest(target, table);
+}
+
+/* Errors were met by somebody else, who went on. */
+static void
+check_lost(const GstoreWriter *writer)
+{
+	if (unlikely(writer->lost))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rows for foreign table \"%s\" were lost by an error that the statement went on after",
+						writer->target->relname),
+				 errhint("Run the statement again.")));
+}
+
+/* Would a batch more be too much for a chunk? */
+static bool
+is_full(const GstoreWriter *writer)
+{
+	uint64 rows = writer->target->codec->builder_rows(writer->builder);
+
+	return rows >= MOST_CHUNK_ROWS ||
+		   (rows > 0 && gstore_encoder_bytes(writer->encoder) +
+								writer->batch_room >
+							writer->chunk_bytes);
+}
+
+/* Hand the batch over, and look after chunks. */
+static void
+submit(GstoreWriter *writer)
+{
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+
+	check_lost(writer);
+	status = gstore_encoder_submit(writer->encoder, &error);
+	check_encoder(writer, status, &error);
+	if (writer->filling.chunk != NULL &&
+		gstore_encoder_written(writer->encoder))
+		finish_chunk(writer);
+	if (is_full(writer))
+	{
+		if (writer->filling.chunk != NULL)
+			finish_chunk(writer);
+		begin_chunk(writer);
+	}
+	writer->batch = gstore_encoder_batch(writer->encoder);
+	if (writer->batch == NULL)
+	{
+		status = gstore_encoder_drain(writer->encoder, &error);
+		check_encoder(writer, status, &error);
+		raise_out_of_memory(writer);
+	}
+}
+
+void
+gstore_writer_flush(GstoreWriter *writer)
+{
+	if (writer->encoder == NULL)
+		return;
+	check_lost(writer);
+	if (writer->batch != NULL)
+		submit(writer);
+	if (writer->filling.chunk != NULL)
+		finish_chunk(writer);
+	if (writer->target->codec->builder_rows(writer->builder) == 0)
+		return;
+	begin_chunk(writer);
+	finish_chunk(writer);
+}
+
+/* ---- rows ---- */
+
+/* Are there so many rows that they are worth a batch? */
+static bool
+begin_batch(GstoreWriter *writer)
+{
+	if (!writer->can_batch || writer->added < FEW_ROWS)
+		return false;
+	if (writer->batch == NULL)
+		writer->batch = gstore_encoder_batch(writer->encoder);
+	if (writer->batch == NULL)
+		raise_out_of_memory(writer);
+	return true;
+}
+
+bool
+gstore_writer_append_tuple(GstoreWriter *writer, const void *tuple,
+						   uint32 length)
+{
+	if (likely(writer->batch != NULL &&
+			   gstore_batch_add_tuple(writer->batch, tuple, length)))
+		return true;
+	if (!begin_batch(writer))
+		return false;
+	if (writer->batch->nrows > 0)
+		submit(writer);
+	return gstore_batch_add_tuple(writer->batch, tuple, length);
+}
+
+/* What is sure to be refused is refused at once. */
+static void
+check_values(GstoreWriter *writer, const GstoreValue *values,
+			 const bool *nulls)
+{
+	const GstoreTarget *target = writer->target;
+
+	for (int i = 0; i < writer->nchecked; i++)
+	{
+		int column = writer->checked[i];
+		GstoreCodecStatus status;
+		GstoreCodecError error;
+
+		if (nulls[column])
+			continue;
+		status = target->codec->check(&target->schema->columns[column],
+									  values[column], &error);
+		if (likely(status == GSTORE_CODEC_OK))
+			continue;
+		error.column = column;
+		raise_codec(writer, status, &error, NULL);
+	}
+}
+
+/* Add a row behind all that were handed over. */
+static void
+append_alone(GstoreWriter *writer, const GstoreValue *values,
+			 const bool *nulls)
+{
+	const GstoreCodec *codec = writer->target->codec;
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+
+	check_lost(writer);
+	if (writer->encoder == NULL)
+		create_encoder(writer);
+	status = gstore_encoder_drain(writer->encoder, &error);
+	check_encoder(writer, status, &error);
 	status = codec->append(writer->builder, values, nulls, &error);
 	if (unlikely(status == GSTORE_CODEC_LIMIT &&
 				 codec->builder_rows(writer->builder) > 0))
@@ -164,62 +544,27 @@ gstore_writer_append(GstoreWriter *writer, const GstoreValue *values,
 		gstore_writer_flush(writer);
 		status = codec->append(writer->builder, values, nulls, &error);
 	}
-	if (unlikely(status == GSTORE_CODEC_VALUE && writer->refused != NULL &&
-				 error.column >= 0))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("column \"%s\" of foreign table \"%s\": %s",
-						target->schema->columns[error.column].name,
-						target->relname, error.message),
-				 errdetail("The value is %s.",
-						   writer->refused(writer->refused_state,
-										   error.column)),
-				 error.hint[0] != '\0' ? errhint("%s", error.hint) : 0));
 	if (unlikely(status != GSTORE_CODEC_OK))
-		gstore_codec_raise(status, &error, target->relname, target->schema);
+		raise_codec(writer, status, &error, NULL);
+	writer->added++;
 	if (unlikely(codec->builder_image_bytes(writer->builder) >=
 				 writer->chunk_bytes))
 		gstore_writer_flush(writer);
 }
 
 void
-gstore_writer_flush(GstoreWriter *writer)
+gstore_writer_append(GstoreWriter *writer, const GstoreValue *values,
+					 const bool *nulls)
 {
-	const GstoreTarget *target = writer->target;
-	const GstoreCodec *codec = target->codec;
-	GstoreTable *table;
-	GstoreImageSpace *space;
-	GstoreChunk *chunk;
-	GstoreHold *hold;
-	uint64 bytes;
-
-	if (writer->builder == NULL || codec->builder_rows(writer->builder) == 0)
-		return;
-
-	table = gstore_table_get(target->relid);
-	bytes = codec->builder_image_bytes(writer->builder);
-	chunk = gstore_chunk_create(1, &hold);
-	space = gstore_image_reserve(target->pinning, bytes, &table->shelf,
-								 writer->purpose);
-	GSTORE_FAULT_POINT("writer-before-encode");
-	codec->builder_write(writer->builder, gstore_image_memory(space));
-	chunk->format = codec->format;
-	chunk->pinning = target->pinning;
-	chunk->rows = codec->builder_rows(writer->builder);
-	chunk->image_bytes = bytes;
-	gstore_chunk_keep_bounds(chunk, target->schema, gstore_image_memory(space),
-							 target->relname);
-	chunk->location = gstore_image_place(space);
-	GSTORE_FAULT_POINT("writer-before-publish");
-
-	chunk->schema = gstore_schema_stamp_get(table, target->schema,
-											target->fingerprints);
-	gstore_stamp_set(&chunk->ranges[0].stamp, writer->xid, writer->cid);
-	chunk->ranges[0].rows = chunk->rows;
-	gstore_table_publish(table, chunk, hold, writer->by_update,
-						 writer->subid);
-	GSTORE_FAULT_POINT("writer-after-publish");
-	codec->builder_reset(writer->builder);
-	if (writer->subid == GetCurrentSubTransactionId())
-		gstore_join_latest(target, table);
+	if (begin_batch(writer))
+	{
+		check_values(writer, values, nulls);
+		if (likely(gstore_batch_add_values(writer->batch, values, nulls)))
+			return;
+		if (writer->batch->nrows > 0)
+			submit(writer);
+		if (gstore_batch_add_values(writer->batch, values, nulls))
+			return;
+	}
+	append_alone(writer, values, nulls);
 }
