@@ -334,11 +334,15 @@ thread_main(void *argument)
 	return NULL;
 }
 
-/* Threads that cannot be had are done without. */
+/* Those of all encoders, which are the callers' of one thread. */
+static int all_threads = 0;
+
+/* Threads that cannot be had are done without, and so are those that others
+ * have already: rows may go to many tables at once. */
 static void
 start_threads(GstoreEncoder *encoder)
 {
-	int wanted = Min(encoder->options.threads - 1, MOST_THREADS);
+	int wanted = Min(encoder->options.threads - 1, MOST_THREADS) - all_threads;
 	sigset_t all;
 	sigset_t old;
 
@@ -349,6 +353,7 @@ start_threads(GstoreEncoder *encoder)
 		   pthread_create(&encoder->threads[encoder->nthreads], NULL,
 						  thread_main, encoder) == 0)
 		encoder->nthreads++;
+	all_threads += encoder->nthreads;
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
@@ -361,6 +366,7 @@ gstore_encoder_stop(GstoreEncoder *encoder)
 	pthread_mutex_unlock(&encoder->lock);
 	for (int i = 0; i < encoder->nthreads; i++)
 		pthread_join(encoder->threads[i], NULL);
+	all_threads -= encoder->nthreads;
 	encoder->nthreads = 0;
 }
 

@@ -96,13 +96,11 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
 static char *
 refused_value(void *state, int column, const GstoreValue *value)
 {
-	TupleTableSlot *slot = ((GstoreModify *) state)->slot;
-	Form_pg_attribute attribute = TupleDescAttr(slot->tts_tupleDescriptor,
-												column);
+	GstoreModify *modify = state;
 
-	return gstore_value_text(attribute->atttypid,
+	return gstore_value_text(modify->target->schema->columns[column].typid,
 							 value != NULL ? (Datum) *value
-										   : slot->tts_values[column]);
+										   : modify->slot->tts_values[column]);
 }
 
 static struct varlena *
@@ -222,6 +220,18 @@ tuple_of(TupleTableSlot *slot)
 	return tuple;
 }
 
+/* To see that, a tuple need not be taken apart. */
+static inline bool
+has_no_null(TupleTableSlot *slot, HeapTuple tuple)
+{
+	int natts = slot->tts_tupleDescriptor->natts;
+
+	if (tuple != NULL)
+		return !HeapTupleHasNulls(tuple);
+	return slot->tts_nvalid == natts &&
+		   memchr(slot->tts_isnull, true, natts) == NULL;
+}
+
 /*
  * What makes a new row refused.  Row policies too, where the row came through a
  * partitioned table that has them: of a foreign table core expects that whoever
@@ -240,9 +250,8 @@ check_row(EState *estate, ResultRelInfo *rinfo, GstoreModify *state,
 		if (state->operation != CMD_INSERT)
 			ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, rinfo, slot, estate);
 	}
-	/* To see that there is no NULL, a tuple need not be taken apart. */
 	if (RelationGetDescr(relation)->constr != NULL &&
-		!(state->only_not_null && tuple != NULL && !HeapTupleHasNulls(tuple)))
+		!(state->only_not_null && has_no_null(slot, tuple)))
 		ExecConstraints(rinfo, slot, estate);
 	if (relation->rd_rel->relispartition)
 		ExecPartitionCheck(rinfo, slot, estate, true);

@@ -7,8 +7,9 @@
  * beside the executor (encoder.h), and which show their errors later: at the
  * next batch, or when the writer is flushed.  When a chunk is full, the same
  * threads write its image straight to where the device wants it, while the next
- * rows are staged; it is published when that is done and there is another batch
- * to hand over, at the latest when the writer is flushed.
+ * rows are staged; with the batches that follow it is sent to the device, and
+ * published when it is there, at the latest when the next one is full or the
+ * writer is flushed.
  *
  * A writer's private memory is the builder's column buffers, about one chunk
  * (gstore_fdw.chunk_size) and kept from one chunk to the next, and eight
@@ -59,6 +60,7 @@ typedef struct Filling
 	GstoreHold *hold;
 	GstoreImageSpace *space;
 	GstoreBounds *bounds; /* NULL: none are kept */
+	bool sent;			  /* to its device */
 } Filling;
 
 struct GstoreWriter
@@ -351,6 +353,7 @@ begin_chunk(GstoreWriter *writer)
 	filling.space = gstore_image_reserve(target->pinning,
 										 filling.chunk->image_bytes,
 										 &table->shelf, writer->purpose);
+	filling.sent = false;
 	filling.bounds = gstore_bounds_make(writer->context, filling.chunk->rows,
 										target->schema->ncols);
 	GSTORE_FAULT_POINT("writer-before-encode");
@@ -363,25 +366,41 @@ begin_chunk(GstoreWriter *writer)
 	writer->filling = filling;
 }
 
-/* Publish the chunk whose image is being written. */
+/* The image of a chunk is written: send it to its device. */
 static void
-finish_chunk(GstoreWriter *writer)
+send_chunk(GstoreWriter *writer)
 {
-	const GstoreTarget *target = writer->target;
-	Filling filling = writer->filling;
-	GstoreChunk *chunk = filling.chunk;
-	GstoreTable *table;
 	GstoreCodecStatus status;
 	GstoreCodecError error;
 
+	if (writer->filling.sent)
+		return;
 	/* Its holds may go by an error from here on, and its rows are in the image
 	 * alone. */
-	writer->filling.chunk = NULL;
 	writer->lost = true;
 	status = gstore_encoder_await(writer->encoder, &error);
 	check_encoder(writer, status, &error);
 	gstore_hold_forget(writer->guard->hold);
 	writer->guard->hold = NULL;
+	gstore_image_send(writer->filling.space);
+	writer->filling.sent = true;
+	writer->lost = false;
+}
+
+/* Publish the chunk whose image is being written or sent. */
+static void
+finish_chunk(GstoreWriter *writer)
+{
+	const GstoreTarget *target = writer->target;
+	Filling filling;
+	GstoreChunk *chunk;
+	GstoreTable *table;
+
+	send_chunk(writer);
+	filling = writer->filling;
+	chunk = filling.chunk;
+	writer->filling.chunk = NULL;
+	writer->lost = true;
 	gstore_chunk_keep_bounds(chunk, filling.bounds, target->schema->ncols);
 	chunk->location = gstore_image_place(filling.space);
 	GSTORE_FAULT_POINT("writer-before-publish");
@@ -413,6 +432,19 @@ check_lost(const GstoreWriter *writer)
 				 errhint("Run the statement again.")));
 }
 
+/* Go on with the chunk whose image is being written, as far as that can be done
+ * without waiting. */
+static void
+tend_chunk(GstoreWriter *writer)
+{
+	if (writer->filling.chunk == NULL ||
+		!gstore_encoder_written(writer->encoder))
+		return;
+	send_chunk(writer);
+	if (gstore_image_is_there(writer->filling.space))
+		finish_chunk(writer);
+}
+
 /* Would a batch more be too much for a chunk? */
 static bool
 is_full(const GstoreWriter *writer)
@@ -435,14 +467,13 @@ submit(GstoreWriter *writer)
 	check_lost(writer);
 	status = gstore_encoder_submit(writer->encoder, &error);
 	check_encoder(writer, status, &error);
-	if (writer->filling.chunk != NULL &&
-		gstore_encoder_written(writer->encoder))
-		finish_chunk(writer);
+	tend_chunk(writer);
 	if (is_full(writer))
 	{
 		if (writer->filling.chunk != NULL)
 			finish_chunk(writer);
 		begin_chunk(writer);
+		tend_chunk(writer);
 	}
 	writer->batch = gstore_encoder_batch(writer->encoder);
 	if (writer->batch == NULL)
