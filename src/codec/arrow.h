@@ -149,8 +149,10 @@ extern GstoreCodecStatus gstore_arrow_convert_all(const GstoreColumn *column,
 												  GstoreCodecError *error);
 /* Which values are refused; see GstoreCodec. */
 extern bool gstore_arrow_refuses(const GstoreColumn *column);
-extern GstoreCodecStatus gstore_arrow_check(const GstoreColumn *column,
-											GstoreValue value,
+extern GstoreCodecStatus gstore_arrow_check(const GstoreSchema *schema,
+											const int *columns, int ncolumns,
+											const GstoreValue *values,
+											const bool *nulls,
 											GstoreCodecError *error);
 /* And back: rows [from, from + count) of a view that are not NULL. */
 extern GstoreCodecStatus gstore_arrow_revert(const GstoreColumnView *view,

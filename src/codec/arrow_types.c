@@ -473,7 +473,7 @@ has_few_digits(const void *pointer, const GstoreColumn *column)
 	uint16 word;
 	int weight;
 
-	if (!gstore_varlena_is_plain(pointer) || varlena.body_bytes < 2)
+	if (unlikely(!gstore_varlena_is_plain(pointer) || varlena.body_bytes < 2))
 		return false;
 	memcpy(&word, varlena.body, sizeof(word));
 	weight = (int) (word & 0x3F) - ((word & 0x40) ? 64 : 0);
@@ -482,40 +482,46 @@ has_few_digits(const void *pointer, const GstoreColumn *column)
 		   4 * (weight + 1) <= column->precision - column->scale;
 }
 
-GstoreCodecStatus
-gstore_arrow_check(const GstoreColumn *column, GstoreValue value,
-				   GstoreCodecError *error)
+/* Is a value sure to be held?  Where not, look closer. */
+static inline bool
+is_surely_held(const GstoreColumn *column, GstoreValue value)
 {
-	GstoreScratch scratch = {.allocator = &gstore_malloc_allocator};
-	const void *pointer = (const void *) (uintptr_t) value;
-	GstoreCodecStatus status;
-	GstoreInt128 target;
-
-	switch (gstore_arrow_kind(column))
+	switch ((GstoreArrowKind) column->arrow_kind)
 	{
 		case GSTORE_ARROW_DATE:
-			if (likely(GOOD_DATE((int32) value)))
-				return GSTORE_CODEC_OK;
-			break;
+			return GOOD_DATE((int32) value);
 		case GSTORE_ARROW_TIME:
-			if (likely(GOOD_TIME((int64) value)))
-				return GSTORE_CODEC_OK;
-			break;
+			return GOOD_TIME((int64) value);
 		case GSTORE_ARROW_TIMESTAMP:
 		case GSTORE_ARROW_TIMESTAMPTZ:
-			if (likely(GOOD_TIMESTAMP((int64) value)))
-				return GSTORE_CODEC_OK;
-			break;
+			return GOOD_TIMESTAMP((int64) value);
 		case GSTORE_ARROW_NUMERIC:
-			if (likely(has_few_digits(pointer, column)))
-				return GSTORE_CODEC_OK;
-			break;
-		case GSTORE_ARROW_INTERVAL:
-			break;
+			return has_few_digits((const void *) (uintptr_t) value, column);
 		default:
-			return GSTORE_CODEC_OK;
+			return false;
 	}
-	status = gstore_arrow_convert(column, value, &scratch, &target, error);
+}
+
+GstoreCodecStatus
+gstore_arrow_check(const GstoreSchema *schema, const int *columns,
+				   int ncolumns, const GstoreValue *values,
+				   const bool *nulls, GstoreCodecError *error)
+{
+	GstoreScratch scratch = {.allocator = &gstore_malloc_allocator};
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+
+	for (int i = 0; i < ncolumns && status == GSTORE_CODEC_OK; i++)
+	{
+		const GstoreColumn *column = &schema->columns[columns[i]];
+		GstoreInt128 target;
+
+		if (nulls[columns[i]] || is_surely_held(column, values[columns[i]]))
+			continue;
+		status = gstore_arrow_convert(column, values[columns[i]], &scratch,
+									  &target, error);
+		if (status != GSTORE_CODEC_OK)
+			error->column = columns[i];
+	}
 	gstore_scratch_free(&scratch);
 	return status;
 }

@@ -148,6 +148,19 @@ gstore_batch_add_tuple(GstoreBatch *batch, const void *tuple, uint32 length)
 	return true;
 }
 
+/* What builders read: also what pglz has compressed, but nothing else that is not
+ * plain. */
+static inline bool
+is_storable(const uint8 *value)
+{
+	GstoreVarlena varlena;
+
+	if (likely(gstore_varlena_is_plain(value)))
+		return true;
+	varlena = gstore_varlena(value);
+	return !(value[0] & 1) && gstore_varlena_method(&varlena) == 0;
+}
+
 /* Bytes of any in-line value. */
 static inline uint64
 varlena_bytes(const uint8 *value)
@@ -160,7 +173,7 @@ varlena_bytes(const uint8 *value)
 	return header >> 2;
 }
 
-bool
+GstoreBatchOutcome
 gstore_batch_add_values(GstoreBatch *batch, const GstoreValue *values,
 						const bool *nulls)
 {
@@ -173,7 +186,7 @@ gstore_batch_add_values(GstoreBatch *batch, const GstoreValue *values,
 	bool *row_nulls = (bool *) (row_values + ncols);
 
 	if (unlikely(fixed > left || batch->nrows >= batch->max_rows))
-		return false;
+		return GSTORE_BATCH_NO_ROOM;
 	target[0] = FORM_VALUES;
 	memcpy(row_values, values, ncols * sizeof(GstoreValue));
 	memcpy(row_nulls, nulls, ncols);
@@ -185,17 +198,22 @@ gstore_batch_add_values(GstoreBatch *batch, const GstoreValue *values,
 
 		if (nulls[column])
 			continue;
-		bytes = batch->columns[column].length < 0 ? varlena_bytes(from)
-												  : (uint64) batch->columns[column].length;
+		bytes = (uint64) batch->columns[column].length;
+		if (batch->columns[column].length < 0)
+		{
+			if (unlikely(!is_storable(from)))
+				return GSTORE_BATCH_NOT_STORABLE;
+			bytes = varlena_bytes(from);
+		}
 		if (unlikely(bytes > left - at))
-			return false;
+			return GSTORE_BATCH_NO_ROOM;
 		gstore_copy(target + at, from, bytes);
 		row_values[column] = (GstoreValue) (uintptr_t) (target + at);
 		at = GSTORE_ALIGN(at + bytes, 8);
 	}
 	batch->rows[batch->nrows++] = batch->used;
 	batch->used += (uint32) at;
-	return true;
+	return GSTORE_BATCH_ADDED;
 }
 
 /* ---- taking apart ---- */
@@ -290,15 +308,8 @@ spread_tuple(GstoreBatch *batch, uint32 row, const uint8 *data, uint32 from,
 		if (data[at] == 0)
 			at = GSTORE_ALIGN(at, column->align);
 		*value = (GstoreValue) (uintptr_t) (data + at);
-		if (unlikely(!gstore_varlena_is_plain(data + at)))
-		{
-			GstoreVarlena varlena = gstore_varlena(data + at);
-
-			/* pglz is for builders, all else for the backend. */
-			if ((data[at] & 1 || gstore_varlena_method(&varlena) != 0) &&
-				!wish(batch, i, row))
-				return no_memory(error);
-		}
+		if (unlikely(!is_storable(data + at)) && !wish(batch, i, row))
+			return no_memory(error);
 		at += varlena_bytes(data + at);
 	}
 	if (unlikely(data + at > batch->bytes + end))

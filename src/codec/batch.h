@@ -79,13 +79,21 @@ extern void gstore_batch_empty(GstoreBatch *batch);
 /*
  * Stage a row; false when there is no room for it.  tuple points to a heap
  * tuple's header, length is all of it; it has all of the schema's columns and no
- * pointers to values elsewhere.  Where values come as values, neither do they.
+ * pointers to values elsewhere.
  */
 extern bool gstore_batch_add_tuple(GstoreBatch *batch, const void *tuple,
 								   uint32 length);
-extern bool gstore_batch_add_values(GstoreBatch *batch,
-									const GstoreValue *values,
-									const bool *nulls);
+
+typedef enum GstoreBatchOutcome
+{
+	GSTORE_BATCH_ADDED,
+	GSTORE_BATCH_NO_ROOM,
+	GSTORE_BATCH_NOT_STORABLE /* builders do not read some value as it is */
+} GstoreBatchOutcome;
+
+extern GstoreBatchOutcome gstore_batch_add_values(GstoreBatch *batch,
+												  const GstoreValue *values,
+												  const bool *nulls);
 
 /* Take the rows apart.  What is in wishes then has to be replaced before
  * values are used. */

@@ -257,11 +257,12 @@ typedef struct GstoreCodec
 									   GstoreCodecError *error);
 	void (*set_rows)(GstoreBuilder *builder, uint64 rows);
 	/* Are there values of the column's type that append refuses?  Then check
-	 * tells whether it would refuse this one: cheap where the answer is no.
-	 * NULL: none is refused. */
+	 * tells whether it would refuse those of a row in such columns: cheap where
+	 * it would not.  NULL: none is refused. */
 	bool (*refuses)(const GstoreColumn *column);
-	GstoreCodecStatus (*check)(const GstoreColumn *column, GstoreValue value,
-							   GstoreCodecError *error);
+	GstoreCodecStatus (*check)(const GstoreSchema *schema, const int *columns,
+							   int ncolumns, const GstoreValue *values,
+							   const bool *nulls, GstoreCodecError *error);
 	const GstoreSchema *(*builder_schema)(const GstoreBuilder *builder);
 	uint64 (*builder_rows)(const GstoreBuilder *builder);
 	/* Bytes the image would have now, exactly; and of them a column's own. */

@@ -29,13 +29,16 @@
 #include "codec/space.h"
 
 /* Jobs under way at most: what is lost when one thread waits for another. */
-#define JOBS 8
+#define JOBS 16
+/* Jobs under way before threads are woken: each time costs the caller as much as
+ * staging some dozen rows, and nobody waits for the first ones. */
+#define WAKING_JOBS 4
 /* More threads than these would wait for the caller's rows. */
 #define MOST_THREADS 8
 /* Batches after which threads are worth being made. */
 #define FEW_BATCHES 2
 /* Groups for each thread, so that all of them end at the same time. */
-#define GROUPS_PER_THREAD 4
+#define GROUPS_PER_THREAD 8
 
 typedef enum JobState
 {
@@ -533,7 +536,10 @@ static void
 carry_on(GstoreEncoder *encoder)
 {
 	if (encoder->nthreads > 0)
-		tell(encoder);
+	{
+		if (encoder->head - encoder->tail >= WAKING_JOBS)
+			tell(encoder);
+	}
 	else
 		while (encoder->tail < encoder->head && is_working(encoder))
 			help(encoder);
@@ -574,6 +580,8 @@ gstore_encoder_drain(GstoreEncoder *encoder, GstoreCodecError *error)
 	GstoreCodecStatus status;
 
 	pthread_mutex_lock(&encoder->lock);
+	if (encoder->tail < encoder->head)
+		tell(encoder);
 	while (encoder->tail < encoder->head && is_working(encoder))
 		help(encoder);
 	status = outcome(encoder, error);
@@ -615,6 +623,8 @@ gstore_encoder_write(GstoreEncoder *encoder, void *image,
 	job->image_rows = encoder->codec->builder_rows(encoder->builder);
 	job->bounds = bounds;
 	encoder->codec->set_rows(encoder->builder, 0);
+	if (encoder->nthreads > 0)
+		tell(encoder);
 	carry_on(encoder);
 	pthread_mutex_unlock(&encoder->lock);
 }

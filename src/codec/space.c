@@ -3,7 +3,8 @@
  *	  Memory for arrays that become large; see space.h.
  *
  * Before each piece stands how large it is, in a head of the alignment that all
- * of them have.
+ * of them have.  Huge pages are not asked for: what is lost is more than what is
+ * won, for memory that is filled once needs fresh ones to be cleared.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -16,8 +17,6 @@
 
 /* Pieces of at least so many bytes have pages of their own. */
 #define LARGE ((size_t) 128 << 10)
-/* And of so many, huge ones: what is lost in the last one is little then. */
-#define HUGE ((size_t) 8 << 20)
 #define PAGE ((size_t) 4096)
 
 typedef struct Head
@@ -27,14 +26,6 @@ typedef struct Head
 } Head;
 
 StaticAssertDecl(sizeof(Head) == 64, "pieces keep their alignment");
-
-static void
-ask_for_huge_pages(Head *head)
-{
-	/* only a wish; it begins on a page */
-	if (head->bytes >= HUGE)
-		(void) madvise(head, head->bytes, MADV_HUGEPAGE);
-}
 
 static size_t
 with_head(size_t bytes)
@@ -64,7 +55,6 @@ space_alloc(void *state, size_t bytes)
 	if (head == NULL)
 		return NULL;
 	head->bytes = wanted;
-	ask_for_huge_pages(head);
 	return head + 1;
 }
 
@@ -110,7 +100,6 @@ space_resize(void *state, void *memory, size_t bytes)
 		return NULL;
 	head = moved;
 	head->bytes = wanted;
-	ask_for_huge_pages(head);
 	return head + 1;
 }
 

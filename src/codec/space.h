@@ -1,7 +1,7 @@
 /*
  * space.h
  *	  Memory for arrays that become large: from malloc as long as they are small,
- *	  then pages of their own, which grow without being copied and may be huge.
+ *	  then pages of their own, which grow without being copied.
  *
  * For GstoreAllocator: any thread may use it.
  */

@@ -306,6 +306,11 @@ append_row(EState *estate, GstoreModify *state, TupleTableSlot *slot,
 								   tuple->t_len))
 		return;
 	slot_getallattrs(slot);
+	if (!state->any_form &&
+		gstore_writer_append_storable(state->writer,
+									  (const GstoreValue *) slot->tts_values,
+									  slot->tts_isnull))
+		return;
 	values = prepare_values(estate, state, slot);
 	gstore_writer_append(state->writer, (const GstoreValue *) values,
 						 slot->tts_isnull);

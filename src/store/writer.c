@@ -12,7 +12,7 @@
  * writer is flushed.
  *
  * A writer's private memory is the builder's column buffers, about one chunk
- * (gstore_fdw.chunk_size) and kept from one chunk to the next, and eight
+ * (gstore_fdw.chunk_size) and kept from one chunk to the next, and sixteen
  * batches of at most 1/64 of that.  It is not the memory context's: threads
  * touch it.  What they touch must not go before they were stopped, so a hold,
  * newer than that of the image's memory, stops them when a query fails.
@@ -535,22 +535,15 @@ check_values(GstoreWriter *writer, const GstoreValue *values,
 			 const bool *nulls)
 {
 	const GstoreTarget *target = writer->target;
+	GstoreCodecStatus status;
+	GstoreCodecError error;
 
-	for (int i = 0; i < writer->nchecked; i++)
-	{
-		int column = writer->checked[i];
-		GstoreCodecStatus status;
-		GstoreCodecError error;
-
-		if (nulls[column])
-			continue;
-		status = target->codec->check(&target->schema->columns[column],
-									  values[column], &error);
-		if (likely(status == GSTORE_CODEC_OK))
-			continue;
-		error.column = column;
+	if (writer->nchecked == 0)
+		return;
+	status = target->codec->check(target->schema, writer->checked,
+								  writer->nchecked, values, nulls, &error);
+	if (unlikely(status != GSTORE_CODEC_OK))
 		raise_codec(writer, status, &error, NULL);
-	}
 }
 
 /* Add a row behind all that were handed over. */
@@ -583,19 +576,31 @@ append_alone(GstoreWriter *writer, const GstoreValue *values,
 		gstore_writer_flush(writer);
 }
 
+bool
+gstore_writer_append_storable(GstoreWriter *writer, const GstoreValue *values,
+							  const bool *nulls)
+{
+	GstoreBatchOutcome outcome;
+
+	if (!begin_batch(writer))
+		return false;
+	check_values(writer, values, nulls);
+	outcome = gstore_batch_add_values(writer->batch, values, nulls);
+	if (unlikely(outcome == GSTORE_BATCH_NO_ROOM && writer->batch->nrows > 0))
+	{
+		submit(writer);
+		outcome = gstore_batch_add_values(writer->batch, values, nulls);
+	}
+	return outcome == GSTORE_BATCH_ADDED;
+}
+
 void
 gstore_writer_append(GstoreWriter *writer, const GstoreValue *values,
 					 const bool *nulls)
 {
-	if (begin_batch(writer))
-	{
-		check_values(writer, values, nulls);
-		if (likely(gstore_batch_add_values(writer->batch, values, nulls)))
-			return;
-		if (writer->batch->nrows > 0)
-			submit(writer);
-		if (gstore_batch_add_values(writer->batch, values, nulls))
-			return;
-	}
+	if (gstore_writer_append_storable(writer, values, nulls))
+		return;
+	if (writer->batch != NULL && writer->batch->nrows > 0)
+		submit(writer);
 	append_alone(writer, values, nulls);
 }

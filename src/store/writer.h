@@ -58,6 +58,11 @@ extern void gstore_writer_make_storable(GstoreWriter *writer,
 extern void gstore_writer_append(GstoreWriter *writer,
 								 const GstoreValue *values,
 								 const bool *nulls);
+/* The same where values may also be some that only the backend reads.  False: there
+ * is one, or not now: make them what codec.h wants, and append them. */
+extern bool gstore_writer_append_storable(GstoreWriter *writer,
+										  const GstoreValue *values,
+										  const bool *nulls);
 /*
  * The same of a heap tuple (or one whose first 16 bytes are not there) with all of
  * the schema's columns and no value outside of it; what is wrong with its values
