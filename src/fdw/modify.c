@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
 #include "optimizer/planmain.h"
@@ -45,11 +46,14 @@ struct GstoreModify
 	bool any_form;		/* some values have to be put in another form */
 	bool only_not_null; /* no other constraint is to be checked */
 	int nspecial;
-	int *special;		  /* [nspecial] columns that may need preparing:
+	int *special;			  /* [nspecial] columns that may need preparing:
 							 * varlena, and those kept as text */
-	GstoreForm **forms;	  /* [natts], NULL: stored as it is */
-	TupleTableSlot *slot; /* being appended */
-	Datum *values;		  /* [natts] flattened row */
+	GstoreForm **forms;		  /* [natts], NULL: stored as it is */
+	TupleTableSlot *slot;	  /* being appended */
+	Datum *values;			  /* [natts] flattened row */
+	void (*watch)(void *arg); /* or NULL */
+	void *watch_arg;
+	uint64 watched; /* rows inserted since it was set */
 };
 
 /* What a batch does not read of a tuple, and what it reads where. */
@@ -109,26 +113,15 @@ storable_value(GstoreValue value)
 	return (struct varlena *) DatumGetPointer(gstore_flatten((Datum) value));
 }
 
-GstoreModify *
-gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
+static GstoreModify *
+create_state(Relation relation, CmdType command)
 {
-	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	Relation relation = rinfo->ri_RelationDesc;
 	TupleDesc desc = RelationGetDescr(relation);
 	GstoreModify *state = palloc0(sizeof(GstoreModify));
 
-	gstore_lock_for_writing(RelationGetRelid(relation));
-	CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
 	state->target = gstore_target(relation);
 	state->by_update = command == CMD_UPDATE;
 	state->operation = command;
-	if (command != CMD_DELETE)
-	{
-		state->writer = gstore_writer_begin(state->target, state->by_update,
-											gstore_exec_threads());
-		gstore_writer_on_refusal(state->writer, refused_value, state);
-		gstore_writer_make_storable(state->writer, storable_value);
-	}
 	state->values = palloc(Max(1, desc->natts) * sizeof(Datum));
 	state->special = palloc(Max(1, desc->natts) * sizeof(int));
 	state->forms = palloc0(Max(1, desc->natts) * sizeof(GstoreForm *));
@@ -146,8 +139,71 @@ gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 		state->any_form = state->any_form || state->forms[i] != NULL;
 	}
 	state->only_not_null = desc->constr == NULL || desc->constr->num_check == 0;
+	return state;
+}
+
+static void
+set_writer(GstoreModify *state, GstoreWriter *writer)
+{
+	state->writer = writer;
+	gstore_writer_on_refusal(writer, refused_value, state);
+	gstore_writer_make_storable(writer, storable_value);
+}
+
+GstoreModify *
+gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
+{
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	Relation relation = rinfo->ri_RelationDesc;
+	GstoreModify *state;
+
+	gstore_lock_for_writing(RelationGetRelid(relation));
+	CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
+	state = create_state(relation, command);
+	if (command != CMD_DELETE)
+		set_writer(state, gstore_writer_begin(state->target, state->by_update,
+											  gstore_exec_threads()));
 	MemoryContextSwitchTo(old);
 	return state;
+}
+
+GstoreModify *
+gstore_modify_begin_helping(EState *estate, ResultRelInfo *rinfo,
+							GstoreHelper *helper, int threads)
+{
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	GstoreModify *state = create_state(rinfo->ri_RelationDesc, CMD_INSERT);
+
+	set_writer(state, gstore_writer_begin_helping(state->target, helper,
+												  threads));
+	MemoryContextSwitchTo(old);
+	return state;
+}
+
+void
+gstore_modify_set_threads(GstoreModify *state, int threads)
+{
+	gstore_writer_set_threads(state->writer, threads);
+}
+
+void
+gstore_modify_publish(GstoreModify *state, GstoreChunk *chunk,
+					  GstoreHold *hold)
+{
+	gstore_writer_publish(state->writer, chunk, hold);
+}
+
+void
+gstore_modify_watch(GstoreModify *state, void (*watch)(void *arg), void *arg)
+{
+	state->watch = watch;
+	state->watch_arg = arg;
+}
+
+uint64
+gstore_modify_watched(const GstoreModify *state)
+{
+	return state->watched;
 }
 
 static void
@@ -316,16 +372,41 @@ append_row(EState *estate, GstoreModify *state, TupleTableSlot *slot,
 						 slot->tts_isnull);
 }
 
+/* A new row whose generated columns are there. */
+static void
+insert_row(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
+{
+	GstoreModify *state = rinfo->ri_FdwState;
+	HeapTuple tuple = tuple_of(slot);
+
+	check_row(estate, rinfo, state, slot, tuple);
+	append_row(estate, state, slot, tuple);
+	if (unlikely(state->watch != NULL) &&
+		++state->watched % GSTORE_WATCH_ROWS == 0)
+		state->watch(state->watch_arg);
+}
+
 static TupleTableSlot *
 exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
-	HeapTuple tuple = tuple_of(slot);
-
 	(void) plan_slot;
-	check_row(estate, rinfo, rinfo->ri_FdwState, slot, tuple);
-	append_row(estate, rinfo->ri_FdwState, slot, tuple);
+	insert_row(estate, rinfo, slot);
 	return slot;
+}
+
+void
+gstore_modify_insert(EState *estate, ResultRelInfo *rinfo,
+					 TupleTableSlot *slot)
+{
+	Relation relation = rinfo->ri_RelationDesc;
+	const TupleConstr *constr = RelationGetDescr(relation)->constr;
+
+	/* Expressions may refer to it. */
+	slot->tts_tableOid = RelationGetRelid(relation);
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(rinfo, estate, slot, CMD_INSERT);
+	insert_row(estate, rinfo, slot);
 }
 
 bool

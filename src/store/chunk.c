@@ -108,6 +108,18 @@ release_unpublished(void *what)
 	bury((GstoreChunk *) what);
 }
 
+void
+gstore_chunk_discard(GstoreChunk *chunk)
+{
+	bury(chunk);
+}
+
+GstoreHold *
+gstore_chunk_prepare_hold(void)
+{
+	return gstore_hold_prepare("gstore_fdw chunk", release_unpublished);
+}
+
 GstoreChunk *
 gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 {
@@ -117,7 +129,7 @@ gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 	dsa_pointer pointer;
 	GstoreChunk *chunk;
 
-	*hold = gstore_hold_prepare("gstore_fdw chunk", release_unpublished);
+	*hold = gstore_chunk_prepare_hold();
 	pointer = dsa_allocate0(area, size);
 	chunk = dsa_get_address(area, pointer);
 	chunk->id = pg_atomic_fetch_add_u64(&graveyard->next_id, 1);

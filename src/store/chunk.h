@@ -83,6 +83,12 @@ extern void gstore_chunk_shmem_startup(void);
  */
 extern GstoreChunk *gstore_chunk_create(uint32 nranges, GstoreHold **hold);
 
+/* An idle hold for a chunk that another process created and passes on, and what
+ * such a hold does: free a chunk that nobody else knows.  The latter neither
+ * raises nor allocates. */
+extern GstoreHold *gstore_chunk_prepare_hold(void);
+extern void gstore_chunk_discard(GstoreChunk *chunk);
+
 /* Room for the bounds of an image's blocks; NULL for one of so few rows that they
  * are not worth it. */
 extern GstoreBounds *gstore_bounds_make(MemoryContext context, uint64 rows,

@@ -265,7 +265,7 @@ build(Merge *merge, GstoreHold **hold)
 	GstoreChunk *chunk;
 
 	gstore_gathering_begin(&gathering);
-	gstore_progress_phase(GSTORE_PROGRESS_READING);
+	gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_READING);
 	for (uint32 i = 0; i < merge->nsources; i++)
 	{
 		const Source *source = &merge->sources[i];
@@ -273,12 +273,13 @@ build(Merge *merge, GstoreHold **hold)
 		CHECK_FOR_INTERRUPTS();
 		gstore_gathering_add(&gathering, source->chunk, &stamp->schema,
 							 rows_to_keep(source, merge->horizon));
-		gstore_progress_read(source->chunk->image_bytes);
+		gstore_progress_add(GSTORE_COMPACT_CHUNKS_READ, 1);
+		gstore_progress_add(GSTORE_COMPACT_BYTES_READ, (int64) source->chunk->image_bytes);
 	}
 	if (gathering.codec->builder_rows(gathering.builder) == 0)
 		return NULL;
 
-	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
+	gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_WRITING);
 	chunk = gstore_chunk_create(1, hold);
 	gstore_gathering_write(&gathering, first->pinning, NULL, chunk);
 	chunk->schema = first->schema;
@@ -373,7 +374,7 @@ publish(Merge *merge, GstoreChunk *merged)
 		return false;
 	}
 	GSTORE_FAULT_POINT("merge-before-swap");
-	gstore_progress_phase(GSTORE_PROGRESS_SWAPPING);
+	gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_SWAPPING);
 	done = swap(merge, merged);
 	GSTORE_FAULT_POINT("merge-after-swap");
 	LockRelease(&tag, ShareUpdateExclusiveLock, true);

@@ -29,6 +29,7 @@
 #include "request/view.h"
 #include "store/join.h"
 #include "store/pending.h"
+#include "store/progress.h"
 #include "store/publish.h"
 #include "store/table.h"
 #include "store/writer.h"
@@ -67,6 +68,7 @@ struct GstoreWriter
 {
 	GstorePending pending;
 	const GstoreTarget *target;
+	GstoreHelper *helper; /* who gets the chunks; NULL: the table */
 	MemoryContext context;
 	GstoreEncoder *encoder; /* NULL before the first row */
 	GstoreBuilder *builder; /* the encoder's */
@@ -159,8 +161,8 @@ flush_pending(void *state)
 	gstore_writer_flush(state);
 }
 
-GstoreWriter *
-gstore_writer_begin(const GstoreTarget *target, bool by_update, int threads)
+static GstoreWriter *
+create_writer(const GstoreTarget *target, int threads)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "gstore_fdw writer",
@@ -170,22 +172,46 @@ gstore_writer_begin(const GstoreTarget *target, bool by_update, int threads)
 
 	writer->target = target;
 	writer->context = context;
-	writer->by_update = by_update;
 	writer->chunk_bytes = Min((uint64) gstore_guc_chunk_size * 1024,
 							  MOST_CHUNK_BYTES);
 	writer->batch_room = Min(Max(writer->chunk_bytes / BATCH_SHARE,
 								 LEAST_BATCH),
 							 MOST_BATCH);
-	writer->threads = writer->chunk_bytes < LEAST_SHARED_CHUNK ? 1 : threads;
+	gstore_writer_set_threads(writer, threads);
 	writer->can_batch = gstore_batch_can(target->schema);
-	writer->cid = GetCurrentCommandId(true);
-	writer->subid = GetCurrentSubTransactionId();
 	writer->purpose = psprintf("writing foreign table \"%s\"",
 							   target->relname);
 	gstore_pending_add(&writer->pending, target->relid, flush_pending,
 					   writer);
 	MemoryContextSwitchTo(old);
 	return writer;
+}
+
+GstoreWriter *
+gstore_writer_begin(const GstoreTarget *target, bool by_update, int threads)
+{
+	GstoreWriter *writer = create_writer(target, threads);
+
+	writer->by_update = by_update;
+	writer->cid = GetCurrentCommandId(true);
+	writer->subid = GetCurrentSubTransactionId();
+	return writer;
+}
+
+GstoreWriter *
+gstore_writer_begin_helping(const GstoreTarget *target, GstoreHelper *helper,
+							int threads)
+{
+	GstoreWriter *writer = create_writer(target, threads);
+
+	writer->helper = helper;
+	return writer;
+}
+
+void
+gstore_writer_set_threads(GstoreWriter *writer, int threads)
+{
+	writer->threads = writer->chunk_bytes < LEAST_SHARED_CHUNK ? 1 : threads;
 }
 
 void
@@ -308,7 +334,8 @@ create_encoder(GstoreWriter *writer)
 		.prepare_state = writer,
 		.compress = context_compress};
 
-	writer->xid = GetCurrentFullTransactionId();
+	if (writer->helper == NULL)
+		writer->xid = GetCurrentFullTransactionId();
 	writer->checked = MemoryContextAlloc(writer->context,
 										 Max(schema->ncols, 1) * sizeof(int));
 	for (int i = 0; target->codec->refuses != NULL && i < schema->ncols; i++)
@@ -366,6 +393,45 @@ begin_chunk(GstoreWriter *writer)
 	writer->filling = filling;
 }
 
+/* Publish a chunk that is filled but for its stamps and its schema. */
+static void
+publish(GstoreWriter *writer, GstoreChunk *chunk, GstoreHold *hold)
+{
+	const GstoreTarget *target = writer->target;
+	GstoreTable *table;
+	uint64 bytes = chunk->image_bytes;
+
+	GSTORE_FAULT_POINT("writer-before-publish");
+	table = gstore_table_get(target->relid);
+	chunk->schema = gstore_schema_stamp_get(table, target->schema,
+											target->fingerprints);
+	gstore_stamp_set(&chunk->ranges[0].stamp, writer->xid, writer->cid);
+	chunk->ranges[0].rows = chunk->rows;
+	gstore_table_publish(table, chunk, hold, writer->by_update,
+						 writer->subid);
+	GSTORE_FAULT_POINT("writer-after-publish");
+	gstore_progress_chunk(target->relid, bytes);
+}
+
+/* Many small chunks of one subtransaction become few. */
+static void
+join(const GstoreWriter *writer)
+{
+	if (writer->subid == GetCurrentSubTransactionId())
+		gstore_join_latest(writer->target,
+						   gstore_table_get(writer->target->relid));
+}
+
+void
+gstore_writer_publish(GstoreWriter *writer, GstoreChunk *chunk,
+					  GstoreHold *hold)
+{
+	if (!FullTransactionIdIsValid(writer->xid))
+		writer->xid = GetCurrentFullTransactionId();
+	publish(writer, chunk, hold);
+	join(writer);
+}
+
 /* The image of a chunk is written: send it to its device. */
 static void
 send_chunk(GstoreWriter *writer)
@@ -387,14 +453,13 @@ send_chunk(GstoreWriter *writer)
 	writer->lost = false;
 }
 
-/* Publish the chunk whose image is being written or sent. */
+/* Publish the chunk whose image is being written or sent, or pass it on. */
 static void
 finish_chunk(GstoreWriter *writer)
 {
 	const GstoreTarget *target = writer->target;
 	Filling filling;
 	GstoreChunk *chunk;
-	GstoreTable *table;
 
 	send_chunk(writer);
 	filling = writer->filling;
@@ -403,21 +468,15 @@ finish_chunk(GstoreWriter *writer)
 	writer->lost = true;
 	gstore_chunk_keep_bounds(chunk, filling.bounds, target->schema->ncols);
 	chunk->location = gstore_image_place(filling.space);
-	GSTORE_FAULT_POINT("writer-before-publish");
-
-	table = gstore_table_get(target->relid);
-	chunk->schema = gstore_schema_stamp_get(table, target->schema,
-											target->fingerprints);
-	gstore_stamp_set(&chunk->ranges[0].stamp, writer->xid, writer->cid);
-	chunk->ranges[0].rows = chunk->rows;
-	gstore_table_publish(table, chunk, filling.hold, writer->by_update,
-						 writer->subid);
-	GSTORE_FAULT_POINT("writer-after-publish");
+	if (writer->helper != NULL)
+		gstore_helper_post(writer->helper, chunk, filling.hold);
+	else
+		publish(writer, chunk, filling.hold);
 	if (filling.bounds != NULL)
 		pfree(filling.bounds);
 	writer->lost = false;
-	if (writer->subid == GetCurrentSubTransactionId())
-		gstore_join_latest(target, table);
+	if (writer->helper == NULL)
+		join(writer);
 }
 
 /* Errors were met by somebody else, who went on. */

@@ -13,6 +13,7 @@
 #include "codec/codec.h"
 #include "compat.h"
 #include "store/catalog.h"
+#include "store/handover.h"
 
 /* Where and how rows of a table are written. */
 typedef struct GstoreTarget
@@ -44,6 +45,16 @@ typedef struct varlena *(*GstoreMakeStorable)(GstoreValue value);
  */
 extern GstoreWriter *gstore_writer_begin(const GstoreTarget *target,
 										 bool by_update, int threads);
+/* A writer in a process that helps the table's writer, which passes it the
+ * transaction's stamp and the lock: chunks go to that process. */
+extern GstoreWriter *gstore_writer_begin_helping(const GstoreTarget *target,
+												 GstoreHelper *helper,
+												 int threads);
+/* Before its first row: so many threads after all. */
+extern void gstore_writer_set_threads(GstoreWriter *writer, int threads);
+/* Publish a chunk that a helper filled, as if this writer had. */
+extern void gstore_writer_publish(GstoreWriter *writer, GstoreChunk *chunk,
+								  GstoreHold *hold);
 extern void gstore_writer_on_refusal(GstoreWriter *writer,
 									 GstoreDescribeValue describe,
 									 void *state);
