@@ -292,10 +292,8 @@ gstore_image_memory(GstoreImageSpace *space)
 {
 	void *memory = gstore_arena_pointer(space->offset);
 
-	/* A page that is first read is mapped together with its neighbours, one
-	 * that is first written to is mapped alone. */
 	if (space->length > 0)
-		(void) *(volatile const char *) memory;
+		gstore_arena_map(space->offset, space->length);
 	return memory;
 }
 
