@@ -53,8 +53,10 @@ PG_CPPFLAGS = -Isrc -Iinclude -Icuda -MMD -MP \
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wdeclaration-after-statement
 SHLIB_LINK = -lpthread -ldl
 
-# The engine's loops are written to be vectorised.
-$(filter src/exec/engine%,$(OBJS)): override CFLAGS += -O3
+# The engine's and the codecs' loops are written to be vectorised, and what they
+# call is not for others.
+$(filter src/exec/engine% src/codec/%,$(OBJS)): override CFLAGS += -O3 \
+	-fvisibility=hidden
 
 # The kernels: one fatbin, which becomes part of the library.  For GPUs older
 # than the oldest code below, and newer than the newest, there is PTX.

@@ -184,23 +184,27 @@ gstore_decimal_to_numeric(GstoreInt128 value, int scale, uint8_t *target)
 	if (rest != 0)
 	{
 		uint32_t low = (uint32_t) gstore_power_of_ten(4 - odd);
+		uint64_t small;
 
-		if (rest <= UINT64_MAX)
-		{
-			digits[ndigits++] = (uint16_t) ((uint32_t) ((uint64_t) rest % low) * (uint32_t) gstore_power_of_ten(odd));
-			rest = (uint64_t) rest / low;
-		}
-		else
+		/* Most fit in a word, of which digits are taken much sooner. */
+		if (rest >> 64 != 0)
 		{
 			digits[ndigits++] = (uint16_t) ((uint32_t) (rest % low) * (uint32_t) gstore_power_of_ten(odd));
 			rest /= low;
+			low = 10000;
+			odd = 0;
 		}
+		for (; rest >> 64 != 0; rest /= 10000)
+			digits[ndigits++] = (uint16_t) (rest % 10000);
+		small = (uint64_t) rest;
+		if (small != 0)
+		{
+			digits[ndigits++] = (uint16_t) ((uint32_t) (small % low) * (uint32_t) gstore_power_of_ten(odd));
+			small /= low;
+		}
+		for (; small != 0; small /= 10000)
+			digits[ndigits++] = (uint16_t) (small % 10000);
 	}
-	for (; rest > UINT64_MAX; rest /= 10000)
-		digits[ndigits++] = (uint16_t) (rest % 10000);
-	/* what 64 bits hold is divided much faster */
-	for (uint64_t small = (uint64_t) rest; small != 0; small /= 10000)
-		digits[ndigits++] = (uint16_t) (small % 10000);
 	while (first < ndigits && digits[first] == 0)
 		first++;
 	weight = ndigits == 0 ? 0 : weight + ndigits - 1;

@@ -43,6 +43,15 @@ gstore_varlena(const void *value)
 	return result;
 }
 
+/* Is it neither compressed nor a pointer to somewhere else? */
+GSTORE_INLINE int
+gstore_varlena_is_plain(const void *value)
+{
+	uint8_t first = *(const uint8_t *) value;
+
+	return (first & 1) ? first != 1 : (first & 2) == 0;
+}
+
 /* Is the body a size and a compressed stream? */
 GSTORE_INLINE int
 gstore_varlena_is_compressed(const GstoreVarlena *value)

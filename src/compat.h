@@ -96,6 +96,14 @@
 #define gstore_create_foreign_upper_path create_foreign_upper_path
 #endif
 
+/* Run a plan to its end: once only is a matter of course since 18. */
+#if PG_VERSION_NUM >= 180000
+#define gstore_executor_run(query) ExecutorRun((query), ForwardScanDirection, 0)
+#else
+#define gstore_executor_run(query) \
+	ExecutorRun((query), ForwardScanDirection, 0, true)
+#endif
+
 /* What is really grouped by: without redundant keys since 16. */
 #if PG_VERSION_NUM >= 160000
 #define gstore_group_clause(root) ((root)->processed_groupClause)

@@ -124,7 +124,7 @@ define_session_settings(void)
 							 &gstore_guc_enable_kernels, true, PGC_USERSET,
 							 GUC_EXPLAIN, NULL, NULL, NULL);
 	DefineCustomIntVariable("gstore_fdw.host_threads",
-							"Sets how many threads a query computes with on the CPU.",
+							"Sets how many threads a query or load computes with on the CPU.",
 							"0 means as many as there are CPUs it may run on.",
 							&gstore_guc_host_threads, 0, 0, 256,
 							PGC_USERSET, GUC_EXPLAIN, NULL, NULL, NULL);

@@ -110,14 +110,29 @@ extern GstoreBuilder *gstore_arrow_create(const GstoreSchema *schema,
 										  const GstoreAllocator *allocator);
 extern void gstore_arrow_destroy(GstoreBuilder *builder);
 extern void gstore_arrow_reset(GstoreBuilder *builder);
+extern void gstore_arrow_reset_column(GstoreBuilder *builder, int column);
 extern GstoreCodecStatus gstore_arrow_append(GstoreBuilder *builder,
 											 const GstoreValue *values,
 											 const bool *nulls,
 											 GstoreCodecError *error);
+extern GstoreCodecStatus gstore_arrow_append_column(GstoreBuilder *builder,
+													int column,
+													const GstoreValue *values,
+													const bool *nulls,
+													uint32 count,
+													GstoreCodecError *error);
+extern const GstoreSchema *gstore_arrow_schema(const GstoreBuilder *builder);
 extern uint64 gstore_arrow_rows(const GstoreBuilder *builder);
+extern void gstore_arrow_set_rows(GstoreBuilder *builder, uint64 rows);
 extern uint64 gstore_arrow_bytes(const GstoreBuilder *builder);
+extern uint64 gstore_arrow_column_bytes(const GstoreBuilder *builder,
+										int column);
 extern uint64 gstore_arrow_memory(const GstoreBuilder *builder);
-extern void gstore_arrow_write(const GstoreBuilder *builder, void *image);
+extern void gstore_arrow_bounds(const GstoreBuilder *builder, int column,
+								uint64 rows, struct GstoreBounds *bounds, int stride);
+extern void gstore_arrow_write_header(GstoreBuilder *builder, void *image);
+extern void gstore_arrow_write_column(GstoreBuilder *builder, int column,
+									  void *image);
 
 extern GstoreCodecStatus gstore_arrow_lay_out(const GstoreSchema *schema,
 											  uint64 rows,
@@ -133,6 +148,22 @@ extern GstoreCodecStatus gstore_arrow_convert(const GstoreColumn *column,
 											  GstoreScratch *scratch,
 											  void *target,
 											  GstoreCodecError *error);
+/* The same of many: target has what each becomes, zeros for NULLs.  On failure
+ * error->row is the value's. */
+extern GstoreCodecStatus gstore_arrow_convert_all(const GstoreColumn *column,
+												  const GstoreValue *values,
+												  const bool *nulls,
+												  uint32 count,
+												  GstoreScratch *scratch,
+												  void *target,
+												  GstoreCodecError *error);
+/* Which values are refused; see GstoreCodec. */
+extern bool gstore_arrow_refuses(const GstoreColumn *column);
+extern GstoreCodecStatus gstore_arrow_check(const GstoreSchema *schema,
+											const int *columns, int ncolumns,
+											const GstoreValue *values,
+											const bool *nulls,
+											GstoreCodecError *error);
 /* And back: rows [from, from + count) of a view that are not NULL. */
 extern GstoreCodecStatus gstore_arrow_revert(const GstoreColumnView *view,
 											 uint64 from, uint64 count,

@@ -3,17 +3,19 @@
  *	  Rows -> an image of format arrow.
  *
  * Columns are kept as the buffers they become.  Bitmaps begin as all ones
- * (validity) or zeros (bool) and are touched where a row differs.  The image's
- * size is kept in counters of buffers by their width, not summed over columns.
+ * (validity) or zeros (bool) and are touched where a row differs.  Nothing is
+ * shared by two columns, so that each can be worked on by a thread of its own.
  *
  * A list or struct column has no text but fields: columns with rows of their
  * own, that come behind the table's columns in the builder as in the schema.
  *
- * A row is added wholly or not at all.
+ * A row that is added alone is added wholly or not at all.
  */
 #include <string.h>
 
 #include "codec/arrow.h"
+#include "codec/bounds.h"
+#include "codec/copy.h"
 #include "codec/normalize.h"
 
 /* Rows there is room for at first; a multiple of 8. */
@@ -26,6 +28,8 @@ typedef struct Column
 	uint8 kind;		 /* GstoreArrowKind */
 	uint8 shift;	 /* a row has 1 << shift bytes of values: values, or
 						 * offsets; bits: 0 */
+	uint64 rows;	 /* a dropped column has none */
+	uint64 room;	 /* rows the arrays hold */
 	uint8 *values;	 /* [room << shift]: values; bits [room / 8]; or where
 						 * each row's text ends, int32 or int64 */
 	uint8 *validity; /* [room / 8] */
@@ -33,25 +37,18 @@ typedef struct Column
 	uint8 *text;
 	uint64 text_bytes; /* of a list: rows of its field */
 	uint64 text_room;
-	bool is_field; /* of a list or struct; then: */
-	uint64 rows;
-	uint64 room;
+	uint64 memory;
+	uint64 at;			   /* where its part of the image begins */
+	GstoreScratch scratch; /* for normalize.h */
+	GstoreColumnBounds bounds;
 } Column;
 
 struct GstoreBuilder
 {
 	const GstoreSchema *schema;
 	GstoreAllocator allocator;
-	GstoreScratch scratch; /* for normalize.h */
 	uint64 rows;
-	uint64 room;
-	uint64 memory;
-	uint64 bytes;			/* of the image */
-	uint64 max_text;		/* bytes of text that int32 offsets reach */
-	uint32 width_count[5];	/* buffers of rows << index bytes */
-	uint32 offset_count[2]; /* buffers of rows + 1 int32, int64 */
-	uint32 bits_count;		/* buffers of rows bits: bools and validity */
-	uint64 text_bytes;		/* of all columns, each padded */
+	uint64 max_text; /* bytes of text that int32 offsets reach */
 	Column columns[];
 };
 
@@ -64,53 +61,51 @@ has_offsets(const Column *column)
 		   column->type->encoding == GSTORE_ENCODING_ARROW_LIST;
 }
 
-/* Bytes of the descriptors and buffers of a column's fields. */
+/* Bytes of a column's buffers, and of its fields' descriptors and buffers. */
 static uint64
-fields_bytes(const GstoreBuilder *builder, const Column *column)
+column_bytes(const GstoreBuilder *builder, const Column *column)
 {
+	uint64 rows = column->rows;
 	uint64 bytes = column->def->nchildren * sizeof(GstoreArrowColumn);
 
+	if (column->kind == GSTORE_ARROW_NONE)
+		return 0;
+	if (column->null_count > 0)
+		bytes += PAD((rows + 7) / 8);
+	if (has_offsets(column))
+		bytes += PAD((rows + 1) << column->shift);
+	else if (column->kind == GSTORE_ARROW_BOOL)
+		bytes += PAD((rows + 7) / 8);
+	else if (column->kind != GSTORE_ARROW_STRUCT)
+		bytes += PAD(rows << column->shift);
+	if (column->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
+		bytes += PAD(column->text_bytes);
 	for (uint32 i = 0; i < column->def->nchildren; i++)
-	{
-		const Column *field = &builder->columns[column->def->first_child + i];
-		uint64 rows = field->rows;
-
-		if (field->null_count > 0)
-			bytes += PAD((rows + 7) / 8);
-		if (has_offsets(field))
-			bytes += PAD((rows + 1) << field->shift);
-		else if (field->kind == GSTORE_ARROW_BOOL)
-			bytes += PAD((rows + 7) / 8);
-		else if (field->kind != GSTORE_ARROW_STRUCT)
-			bytes += PAD(rows << field->shift);
-		if (field->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
-			bytes += PAD(field->text_bytes);
-		bytes += fields_bytes(builder, field);
-	}
+		bytes += column_bytes(builder,
+							  &builder->columns[column->def->first_child + i]);
 	return bytes;
 }
 
-static uint64
-image_bytes(const GstoreBuilder *builder, uint64 rows)
+uint64
+gstore_arrow_column_bytes(const GstoreBuilder *builder, int column)
 {
-	uint64 bytes = GSTORE_ARROW_BODY(builder->schema->ncols) +
-				   builder->text_bytes +
-				   builder->bits_count * PAD((rows + 7) / 8);
+	return column_bytes(builder, &builder->columns[column]);
+}
 
-	for (int shift = 0; shift < 5; shift++)
-		bytes += builder->width_count[shift] * PAD(rows << shift);
-	for (int large = 0; large < 2; large++)
-		bytes += builder->offset_count[large] * PAD((rows + 1) * (large ? 8 : 4));
-	if (builder->schema->nfields > builder->schema->ncols)
-		for (int i = 0; i < builder->schema->ncols; i++)
-			bytes += fields_bytes(builder, &builder->columns[i]);
+uint64
+gstore_arrow_bytes(const GstoreBuilder *builder)
+{
+	uint64 bytes = GSTORE_ARROW_BODY(builder->schema->ncols);
+
+	for (int i = 0; i < builder->schema->ncols; i++)
+		bytes += column_bytes(builder, &builder->columns[i]);
 	return bytes;
 }
 
 /* ---- life ---- */
 
 static void
-describe_column(GstoreBuilder *builder, Column *column)
+describe_column(Column *column)
 {
 	const GstoreColumn *def = column->def;
 
@@ -120,21 +115,14 @@ describe_column(GstoreBuilder *builder, Column *column)
 	{
 		case GSTORE_ENCODING_ABSENT:
 		case GSTORE_ENCODING_ARROW_STRUCT:
-			break;
 		case GSTORE_ENCODING_ARROW_BITS:
-			if (!column->is_field)
-				builder->bits_count++;
 			break;
 		case GSTORE_ENCODING_ARROW_TEXT:
 		case GSTORE_ENCODING_ARROW_LIST:
 			column->shift = def->large_text ? 3 : 2;
-			if (!column->is_field)
-				builder->offset_count[def->large_text]++;
 			break;
 		default:
 			column->shift = __builtin_ctz(column->type->bytes);
-			if (!column->is_field)
-				builder->width_count[column->shift]++;
 	}
 }
 
@@ -150,16 +138,18 @@ gstore_arrow_create(const GstoreSchema *schema,
 	memset(builder, 0, bytes);
 	builder->schema = schema;
 	builder->allocator = *allocator;
-	builder->scratch.allocator = &builder->allocator;
-	builder->memory = bytes;
 	builder->max_text = INT32_MAX;
 	for (int i = 0; i < schema->nfields; i++)
 	{
-		builder->columns[i].def = &schema->columns[i];
-		builder->columns[i].is_field = i >= schema->ncols;
-		describe_column(builder, &builder->columns[i]);
+		Column *column = &builder->columns[i];
+
+		column->def = &schema->columns[i];
+		column->scratch.allocator = &builder->allocator;
+		describe_column(column);
+		gstore_column_bounds_init(&column->bounds, column->def);
+		if (i >= schema->ncols)
+			column->bounds.order = GSTORE_ORDER_NONE;
 	}
-	builder->bytes = image_bytes(builder, 0);
 	return builder;
 }
 
@@ -178,35 +168,48 @@ gstore_arrow_destroy(GstoreBuilder *builder)
 			allocator.free(allocator.state, column->validity);
 		if (column->text != NULL)
 			allocator.free(allocator.state, column->text);
+		gstore_scratch_free(&column->scratch);
+		gstore_column_bounds_free(&column->bounds, &allocator);
 	}
-	gstore_scratch_free(&builder->scratch);
 	allocator.free(allocator.state, builder);
+}
+
+static void
+reset_column(GstoreBuilder *builder, Column *column)
+{
+	uint64 bits = (column->rows + 7) / 8;
+
+	if (column->validity != NULL && column->null_count > 0)
+		memset(column->validity, 0xFF, bits);
+	if (column->kind == GSTORE_ARROW_BOOL && column->values != NULL)
+		memset(column->values, 0, bits);
+	column->null_count = 0;
+	column->text_bytes = 0;
+	column->rows = 0;
+	gstore_column_bounds_reset(&column->bounds);
+	for (uint32 i = 0; i < column->def->nchildren; i++)
+		reset_column(builder,
+					 &builder->columns[column->def->first_child + i]);
+}
+
+void
+gstore_arrow_reset_column(GstoreBuilder *builder, int column)
+{
+	reset_column(builder, &builder->columns[column]);
 }
 
 void
 gstore_arrow_reset(GstoreBuilder *builder)
 {
-	for (int i = 0; i < builder->schema->nfields; i++)
-	{
-		Column *column = &builder->columns[i];
-		uint64 rows = column->is_field ? column->rows : builder->rows;
-		uint64 bits = (rows + 7) / 8;
-
-		if (column->validity != NULL && column->null_count > 0)
-		{
-			memset(column->validity, 0xFF, bits);
-			if (!column->is_field)
-				builder->bits_count--;
-		}
-		if (column->kind == GSTORE_ARROW_BOOL && column->values != NULL)
-			memset(column->values, 0, bits);
-		column->null_count = 0;
-		column->text_bytes = 0;
-		column->rows = 0;
-	}
+	for (int i = 0; i < builder->schema->ncols; i++)
+		reset_column(builder, &builder->columns[i]);
 	builder->rows = 0;
-	builder->text_bytes = 0;
-	builder->bytes = image_bytes(builder, 0);
+}
+
+const GstoreSchema *
+gstore_arrow_schema(const GstoreBuilder *builder)
+{
+	return builder->schema;
 }
 
 uint64
@@ -215,16 +218,21 @@ gstore_arrow_rows(const GstoreBuilder *builder)
 	return builder->rows;
 }
 
-uint64
-gstore_arrow_bytes(const GstoreBuilder *builder)
+void
+gstore_arrow_set_rows(GstoreBuilder *builder, uint64 rows)
 {
-	return builder->bytes;
+	builder->rows = rows;
 }
 
 uint64
 gstore_arrow_memory(const GstoreBuilder *builder)
 {
-	return builder->memory + builder->scratch.room;
+	uint64 bytes = sizeof(GstoreBuilder) +
+				   builder->schema->nfields * sizeof(Column);
+
+	for (int i = 0; i < builder->schema->nfields; i++)
+		bytes += builder->columns[i].memory + builder->columns[i].scratch.room;
+	return bytes;
 }
 
 void
@@ -233,14 +241,31 @@ gstore_arrow_limit(GstoreBuilder *builder, uint64 text_bytes)
 	builder->max_text = text_bytes;
 }
 
-/* ---- adding a row ---- */
+/* ---- room ---- */
 
+static GstoreCodecStatus
+no_memory(GstoreCodecError *error)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
+							 "out of memory", "");
+}
+
+static GstoreCodecStatus
+too_much_text(GstoreCodecError *error, int column)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, column,
+							 "the text of one chunk exceeds the 2 GB that 32-bit offsets address",
+							 "Set the table's option large_text to 'on', or lower gstore_fdw.chunk_size.");
+}
+
+/* Room for so many rows, at least twice as many as there was. */
 static bool
-grow_column(GstoreBuilder *builder, Column *column, uint64 before,
-			uint64 room)
+grow_column(GstoreBuilder *builder, Column *column, uint64 rows)
 {
 	const GstoreAllocator *allocator = &builder->allocator;
 	bool bits = column->kind == GSTORE_ARROW_BOOL;
+	uint64 before = column->room;
+	uint64 room = Max(GSTORE_ALIGN(rows, FIRST_ROOM), before * 2);
 	uint64 bytes = bits ? room / 8 : room << column->shift;
 	uint8 *grown;
 
@@ -260,36 +285,55 @@ grow_column(GstoreBuilder *builder, Column *column, uint64 before,
 		return false;
 	memset(grown + before / 8, 0xFF, (room - before) / 8);
 	column->validity = grown;
-	builder->memory += (bytes + room / 8) * (room - before) / room;
+	column->memory += (bytes + room / 8) * (room - before) / room;
+	column->room = room;
 	return true;
 }
 
-/* Room for more rows in every column; on failure some have it, which is no
- * harm. */
-static bool
-make_room(GstoreBuilder *builder)
+static inline bool
+make_room(GstoreBuilder *builder, Column *column, uint32 count)
 {
-	uint64 room = builder->room == 0 ? FIRST_ROOM : builder->room * 2;
+	uint64 rows = column->rows + count;
 
-	for (int i = 0; i < builder->schema->ncols; i++)
-		if (builder->columns[i].kind != GSTORE_ARROW_NONE &&
-			!grow_column(builder, &builder->columns[i], builder->room, room))
-			return false;
-	builder->room = room;
-	return true;
+	return likely(rows <= column->room) || grow_column(builder, column, rows);
 }
 
-static GstoreCodecStatus append_field(GstoreBuilder *builder, Column *field,
-									  GstoreValue value, bool isnull,
-									  GstoreCodecError *error);
+/* Room for more bytes of text. */
+static GstoreCodecStatus
+grow_text(GstoreBuilder *builder, Column *column, uint64 end,
+		  GstoreCodecError *error)
+{
+	uint64 room = Max(end, Max(column->text_room + column->text_room / 2,
+							   1024));
+	uint8 *grown;
+
+	if (unlikely(column->shift == 2 && end > builder->max_text))
+		return too_much_text(error, -1);
+	if (end <= column->text_room)
+		return GSTORE_CODEC_OK;
+	grown = builder->allocator.resize(builder->allocator.state, column->text,
+									  room);
+	if (grown == NULL)
+		return no_memory(error);
+	column->memory += room - column->text_room;
+	column->text = grown;
+	column->text_room = room;
+	return GSTORE_CODEC_OK;
+}
+
+/* ---- adding a row ---- */
+
+static GstoreCodecStatus append_one(GstoreBuilder *builder, Column *column,
+									GstoreValue value, bool isnull,
+									GstoreCodecError *error);
 
 static inline void
-set_text_end(Column *column, uint64 row)
+set_text_end(Column *column, uint64 row, uint64 end)
 {
 	if (column->shift == 3)
-		((uint64 *) column->values)[row] = column->text_bytes;
+		((uint64 *) column->values)[row] = end;
 	else
-		((uint32 *) column->values)[row] = (uint32) column->text_bytes;
+		((uint32 *) column->values)[row] = (uint32) end;
 }
 
 static uint64
@@ -297,13 +341,6 @@ text_end(const Column *column, uint64 row)
 {
 	return column->shift == 3 ? ((const uint64 *) column->values)[row]
 							  : ((const uint32 *) column->values)[row];
-}
-
-static GstoreCodecStatus
-no_memory(GstoreCodecError *error)
-{
-	return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
-							 "out of memory", "");
 }
 
 /* A NULL in row `row', the next.  The fields of a struct are NULL as well: they
@@ -316,95 +353,46 @@ append_null(GstoreBuilder *builder, Column *column, uint64 row,
 		for (uint32 i = 0; i < column->def->nchildren; i++)
 		{
 			GstoreCodecStatus status =
-				append_field(builder,
-							 &builder->columns[column->def->first_child + i],
-							 0, true, error);
+				append_one(builder,
+						   &builder->columns[column->def->first_child + i], 0,
+						   true, error);
 
 			if (status != GSTORE_CODEC_OK)
 				return status;
 		}
 	else if (has_offsets(column))
-		set_text_end(column, row);
+		set_text_end(column, row, column->text_bytes);
 	else if (column->kind != GSTORE_ARROW_BOOL)
 		memset(column->values + (row << column->shift), 0,
 			   (size_t) 1 << column->shift);
 	column->validity[row / 8] &= ~(1 << (row % 8));
-	if (column->null_count++ == 0 && !column->is_field)
-		builder->bits_count++;
+	column->null_count++;
 	return GSTORE_CODEC_OK;
 }
 
-/* Forget what a column's fields have for its rows from `rows' on. */
+/* Forget the rows of a column, and what its fields have for them, from `keep'
+ * on; those of the fields also where a row was not finished. */
 static void
-truncate_fields(GstoreBuilder *builder, Column *column, uint64 rows)
+truncate_column(GstoreBuilder *builder, Column *column, uint64 keep)
 {
-	uint64 keep = rows;
-
-	if (column->kind == GSTORE_ARROW_LIST)
+	for (uint64 row = keep; row < column->rows; row++)
 	{
-		keep = rows == 0 ? 0 : text_end(column, rows - 1);
-		column->text_bytes = keep;
+		uint8 bit = 1 << (row % 8);
+
+		if (!(column->validity[row / 8] & bit))
+			column->null_count--;
+		column->validity[row / 8] |= bit;
+		if (column->kind == GSTORE_ARROW_BOOL)
+			column->values[row / 8] &= ~bit;
 	}
+	column->rows = keep;
+	if (has_offsets(column))
+		column->text_bytes = keep == 0 ? 0 : text_end(column, keep - 1);
 	for (uint32 i = 0; i < column->def->nchildren; i++)
-	{
-		Column *field = &builder->columns[column->def->first_child + i];
-
-		for (uint64 row = keep; row < field->rows; row++)
-		{
-			uint8 bit = 1 << (row % 8);
-
-			if (!(field->validity[row / 8] & bit))
-				field->null_count--;
-			field->validity[row / 8] |= bit;
-			if (field->kind == GSTORE_ARROW_BOOL)
-				field->values[row / 8] &= ~bit;
-		}
-		if (field->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
-			field->text_bytes = keep == 0 ? 0 : text_end(field, keep - 1);
-		truncate_fields(builder, field, keep);
-		field->rows = keep;
-	}
-}
-
-/* Take back what a row that failed did to the columns before end, and to the
- * fields of column end. */
-static void
-undo_row(GstoreBuilder *builder, const bool *nulls, int end)
-{
-	uint64 row = builder->rows;
-
-	truncate_fields(builder, &builder->columns[end], row);
-	for (int i = 0; i < end; i++)
-	{
-		Column *column = &builder->columns[i];
-
-		if (column->kind == GSTORE_ARROW_NONE)
-			continue;
-		truncate_fields(builder, column, row);
-		if (nulls[i])
-		{
-			column->validity[row / 8] |= 1 << (row % 8);
-			if (--column->null_count == 0)
-				builder->bits_count--;
-		}
-		else if (column->kind == GSTORE_ARROW_BOOL)
-			column->values[row / 8] &= ~(1 << (row % 8));
-		else if (column->type->encoding == GSTORE_ENCODING_ARROW_TEXT)
-		{
-			uint64 before = row == 0 ? 0 : text_end(column, row - 1);
-
-			builder->text_bytes -= PAD(column->text_bytes) - PAD(before);
-			column->text_bytes = before;
-		}
-	}
-}
-
-static GstoreCodecStatus
-too_much_text(GstoreCodecError *error, int column)
-{
-	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, column,
-							 "the text of one chunk exceeds the 2 GB that 32-bit offsets address",
-							 "Set the table's option large_text to 'on', or lower gstore_fdw.chunk_size.");
+		truncate_column(builder,
+						&builder->columns[column->def->first_child + i],
+						column->kind == GSTORE_ARROW_LIST ? column->text_bytes
+														  : keep);
 }
 
 static GstoreCodecStatus
@@ -412,28 +400,16 @@ add_text(GstoreBuilder *builder, Column *column, uint64 row,
 		 const uint8 *bytes, uint64 length, GstoreCodecError *error)
 {
 	uint64 end = column->text_bytes + length;
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
 
-	if (unlikely(column->shift == 2 && end > builder->max_text))
-		return too_much_text(error, -1);
-	if (unlikely(end > column->text_room))
-	{
-		uint64 room = Max(end, Max(column->text_room + column->text_room / 2,
-								   1024));
-		uint8 *grown = builder->allocator.resize(builder->allocator.state,
-												 column->text, room);
-
-		if (grown == NULL)
-			return no_memory(error);
-		builder->memory += room - column->text_room;
-		column->text = grown;
-		column->text_room = room;
-	}
+	if (unlikely(end > column->text_room || end > builder->max_text))
+		status = grow_text(builder, column, end, error);
+	if (unlikely(status != GSTORE_CODEC_OK))
+		return status;
 	if (length > 0)
 		memcpy(column->text + column->text_bytes, bytes, length);
-	if (!column->is_field)
-		builder->text_bytes += PAD(end) - PAD(column->text_bytes);
 	column->text_bytes = end;
-	set_text_end(column, row);
+	set_text_end(column, row, end);
 	return GSTORE_CODEC_OK;
 }
 
@@ -449,7 +425,7 @@ append_text(GstoreBuilder *builder, Column *column, uint64 row,
 		return add_text(builder, column, row, pointer,
 						strnlen(pointer, GSTORE_NAME_LENGTH - 1), error);
 	status = gstore_normalize(pointer, GSTORE_COMPRESSION_NONE,
-							  &builder->scratch, &varlena, error);
+							  &column->scratch, &varlena, error);
 	if (status != GSTORE_CODEC_OK)
 		return status;
 	return add_text(builder, column, row, varlena.body, varlena.body_bytes,
@@ -476,8 +452,8 @@ append_nested(GstoreBuilder *builder, Column *column, uint64 row,
 	for (uint64 i = 0; i < nested->count; i++)
 	{
 		GstoreCodecStatus status =
-			append_field(builder, is_list ? field : field + i,
-						 nested->values[i], nested->nulls[i], error);
+			append_one(builder, is_list ? field : field + i,
+					   nested->values[i], nested->nulls[i], error);
 
 		if (status != GSTORE_CODEC_OK)
 			return status;
@@ -485,7 +461,7 @@ append_nested(GstoreBuilder *builder, Column *column, uint64 row,
 	if (is_list)
 	{
 		column->text_bytes += nested->count;
-		set_text_end(column, row);
+		set_text_end(column, row, column->text_bytes);
 	}
 	return GSTORE_CODEC_OK;
 }
@@ -531,61 +507,284 @@ append_value(GstoreBuilder *builder, Column *column, uint64 row,
 								 (const GstoreNested *) (uintptr_t) value,
 								 error);
 		default:
-			return gstore_arrow_convert(column->def, value, &builder->scratch,
+			return gstore_arrow_convert(column->def, value, &column->scratch,
 										target, error);
 	}
 }
 
-/* The next row of a field. */
+/* The next row of a column or field. */
 static GstoreCodecStatus
-append_field(GstoreBuilder *builder, Column *field, GstoreValue value,
-			 bool isnull, GstoreCodecError *error)
+append_one(GstoreBuilder *builder, Column *column, GstoreValue value,
+		   bool isnull, GstoreCodecError *error)
 {
 	GstoreCodecStatus status;
 
-	if (field->rows >= field->room)
-	{
-		uint64 room = field->room == 0 ? FIRST_ROOM : field->room * 2;
-
-		if (!grow_column(builder, field, field->room, room))
-			return no_memory(error);
-		field->room = room;
-	}
-	status = isnull ? append_null(builder, field, field->rows, error)
-					: append_value(builder, field, field->rows, value, error);
+	if (!make_room(builder, column, 1))
+		return no_memory(error);
+	status = isnull ? append_null(builder, column, column->rows, error)
+					: append_value(builder, column, column->rows, value, error);
 	if (status == GSTORE_CODEC_OK)
-		field->rows++;
+		column->rows++;
 	return status;
+}
+
+/* Take the columns' latest row in. */
+static GstoreCodecStatus
+add_bounds(GstoreBuilder *builder, const GstoreValue *values,
+		   const bool *nulls, GstoreCodecError *error)
+{
+	for (int i = 0; i < builder->schema->ncols; i++)
+		if (!gstore_column_bounds_add(&builder->columns[i].bounds, &values[i],
+									  &nulls[i], 1, &builder->allocator))
+		{
+			while (--i >= 0)
+				gstore_column_bounds_undo(&builder->columns[i].bounds,
+										  nulls[i]);
+			return no_memory(error);
+		}
+	return GSTORE_CODEC_OK;
 }
 
 GstoreCodecStatus
 gstore_arrow_append(GstoreBuilder *builder, const GstoreValue *values,
 					const bool *nulls, GstoreCodecError *error)
 {
-	uint64 row = builder->rows;
 	int ncols = builder->schema->ncols;
 	Column *column = builder->columns;
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+	int i;
 
-	if (unlikely(row >= builder->room) && !make_room(builder))
-		return no_memory(error);
-	for (int i = 0; i < ncols; i++, column++)
+	for (i = 0; i < ncols && status == GSTORE_CODEC_OK; i++, column++)
 	{
-		GstoreCodecStatus status;
-
 		if (column->kind == GSTORE_ARROW_NONE)
 			continue;
-		status = nulls[i] ? append_null(builder, column, row, error)
-						  : append_value(builder, column, row, values[i], error);
+		status = append_one(builder, column, values[i], nulls[i], error);
+		if (unlikely(status != GSTORE_CODEC_OK))
+			error->column = i;
+	}
+	if (likely(status == GSTORE_CODEC_OK))
+		status = add_bounds(builder, values, nulls, error);
+	if (unlikely(status != GSTORE_CODEC_OK))
+	{
+		while (--i >= 0)
+			if (builder->columns[i].kind != GSTORE_ARROW_NONE)
+				truncate_column(builder, &builder->columns[i], builder->rows);
+		return status;
+	}
+	builder->rows++;
+	return GSTORE_CODEC_OK;
+}
+
+/* ---- adding a column's values ---- */
+
+static void
+mark_nulls(Column *column, uint64 row, const bool *nulls, uint32 count)
+{
+	for (uint32 i = 0; nulls != NULL && i < count; i++, row++)
+		if (nulls[i])
+		{
+			column->validity[row / 8] &= ~(1 << (row % 8));
+			column->null_count++;
+		}
+}
+
+#define APPEND_FIXED(type) \
+	do \
+	{ \
+		type *target = (type *) column->values + column->rows; \
+\
+		if (nulls == NULL) \
+			for (uint32 i = 0; i < count; i++) \
+				target[i] = (type) values[i]; \
+		else \
+			for (uint32 i = 0; i < count; i++) \
+				target[i] = nulls[i] ? 0 : (type) values[i]; \
+	} while (0)
+
+static void
+append_bools(Column *column, const GstoreValue *values, const bool *nulls,
+			 uint32 count)
+{
+	uint64 row = column->rows;
+
+	for (uint32 i = 0; i < count; i++, row++)
+		if ((nulls == NULL || !nulls[i]) && (uint8) values[i] != 0)
+			column->values[row / 8] |= 1 << (row % 8);
+}
+
+static void
+append_bool_bytes(Column *column, const GstoreValue *values,
+				  const bool *nulls, uint32 count)
+{
+	uint8 *target = column->values + column->rows;
+
+	for (uint32 i = 0; i < count; i++)
+		target[i] = (nulls == NULL || !nulls[i]) && (uint8) values[i] != 0;
+}
+
+static void
+append_uuids(Column *column, const GstoreValue *values, const bool *nulls,
+			 uint32 count)
+{
+	uint8 *target = column->values + column->rows * 16;
+
+	for (uint32 i = 0; i < count; i++, target += 16)
+		if (nulls != NULL && nulls[i])
+			memset(target, 0, 16);
+		else
+			memcpy(target, (const void *) (uintptr_t) values[i], 16);
+}
+
+/* Of texts that are no names. */
+static GstoreCodecStatus
+append_texts(GstoreBuilder *builder, Column *column, const GstoreValue *values,
+			 const bool *nulls, uint32 count, GstoreCodecError *error)
+{
+	uint64 end = column->text_bytes;
+	uint64 room = Min(column->text_room,
+					  column->shift == 2 ? builder->max_text : UINT64_MAX);
+	uint64 row = column->rows;
+
+	for (uint32 i = 0; i < count; i++, row++)
+	{
+		const void *pointer = (const void *) (uintptr_t) values[i];
+		GstoreVarlena varlena;
+		GstoreCodecStatus status = GSTORE_CODEC_OK;
+
+		if (nulls != NULL && nulls[i])
+		{
+			set_text_end(column, row, end);
+			continue;
+		}
+		varlena = gstore_varlena(pointer);
+		if (unlikely(!gstore_varlena_is_plain(pointer)))
+			status = gstore_normalize(pointer, GSTORE_COMPRESSION_NONE,
+									  &column->scratch, &varlena, error);
+		if (unlikely(status == GSTORE_CODEC_OK &&
+					 varlena.body_bytes > room - end))
+		{
+			status = grow_text(builder, column, end + varlena.body_bytes,
+							   error);
+			room = Min(column->text_room,
+					   column->shift == 2 ? builder->max_text : UINT64_MAX);
+		}
 		if (unlikely(status != GSTORE_CODEC_OK))
 		{
-			undo_row(builder, nulls, i);
-			error->column = i;
+			error->row = i;
+			return status;
+		}
+		gstore_copy(column->text + end, varlena.body, varlena.body_bytes);
+		end += varlena.body_bytes;
+		set_text_end(column, row, end);
+	}
+	column->text_bytes = end;
+	return GSTORE_CODEC_OK;
+}
+
+/* Of kinds that are gone through row by row. */
+static GstoreCodecStatus
+append_each(GstoreBuilder *builder, Column *column, const GstoreValue *values,
+			const bool *nulls, uint32 count, GstoreCodecError *error)
+{
+	for (uint32 i = 0; i < count; i++)
+	{
+		GstoreCodecStatus status =
+			append_one(builder, column, values[i], nulls != NULL && nulls[i],
+					   error);
+
+		if (status != GSTORE_CODEC_OK)
+		{
+			error->row = i;
 			return status;
 		}
 	}
-	builder->rows = row + 1;
-	builder->bytes = image_bytes(builder, row + 1);
 	return GSTORE_CODEC_OK;
+}
+
+static GstoreCodecStatus
+append_values(GstoreBuilder *builder, Column *column,
+			  const GstoreValue *values, const bool *nulls, uint32 count,
+			  GstoreCodecError *error)
+{
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+
+	if (!make_room(builder, column, count))
+		return no_memory(error);
+	switch ((GstoreArrowKind) column->kind)
+	{
+		case GSTORE_ARROW_BOOL:
+			append_bools(column, values, nulls, count);
+			break;
+		case GSTORE_ARROW_BOOL_BYTE:
+			append_bool_bytes(column, values, nulls, count);
+			break;
+		case GSTORE_ARROW_INT2:
+			APPEND_FIXED(uint16);
+			break;
+		case GSTORE_ARROW_INT4:
+		case GSTORE_ARROW_FLOAT4:
+		case GSTORE_ARROW_OID:
+			APPEND_FIXED(uint32);
+			break;
+		case GSTORE_ARROW_INT8:
+		case GSTORE_ARROW_FLOAT8:
+			APPEND_FIXED(uint64);
+			break;
+		case GSTORE_ARROW_UUID:
+			append_uuids(column, values, nulls, count);
+			break;
+		case GSTORE_ARROW_TEXT:
+		case GSTORE_ARROW_BYTEA:
+		case GSTORE_ARROW_OUTPUT:
+			status = append_texts(builder, column, values, nulls, count,
+								  error);
+			break;
+		case GSTORE_ARROW_NAME:
+		case GSTORE_ARROW_LIST:
+		case GSTORE_ARROW_STRUCT:
+			return append_each(builder, column, values, nulls, count, error);
+		default:
+			status = gstore_arrow_convert_all(column->def, values, nulls,
+											  count, &column->scratch,
+											  column->values +
+												  (column->rows << column->shift),
+											  error);
+	}
+	if (status != GSTORE_CODEC_OK)
+		return status;
+	mark_nulls(column, column->rows, nulls, count);
+	column->rows += count;
+	return GSTORE_CODEC_OK;
+}
+
+GstoreCodecStatus
+gstore_arrow_append_column(GstoreBuilder *builder, int number,
+						   const GstoreValue *values, const bool *nulls,
+						   uint32 count, GstoreCodecError *error)
+{
+	Column *column = &builder->columns[number];
+	uint64 row = column->rows;
+	GstoreCodecStatus status;
+	bool kept;
+
+	if (column->kind == GSTORE_ARROW_NONE)
+		return GSTORE_CODEC_OK;
+	status = append_values(builder, column, values, nulls, count, error);
+	if (status != GSTORE_CODEC_OK)
+	{
+		error->column = number;
+		return status;
+	}
+	if (column->kind == GSTORE_ARROW_NUMERIC)
+		kept = gstore_column_bounds_add_decimals(&column->bounds,
+												 column->def->scale,
+												 (GstoreDecimal *) column->values + row,
+												 nulls, count,
+												 &builder->allocator);
+	else
+		kept = gstore_column_bounds_add(&column->bounds, values, nulls, count,
+										&builder->allocator);
+	return kept ? GSTORE_CODEC_OK : no_memory(error);
 }
 
 /* ---- writing the image ---- */
@@ -605,7 +804,7 @@ write_buffer(uint8 *image, uint64 *at, const void *source, uint64 bytes)
 
 /* Ends become offsets: a zero before them. */
 static uint64
-write_offsets(uint8 *image, uint64 *at, const Column *column, uint64 rows)
+write_offsets(uint8 *image, uint64 *at, const Column *column)
 {
 	uint64 offset = *at;
 	uint64 width = (uint64) 1 << column->shift;
@@ -613,17 +812,16 @@ write_offsets(uint8 *image, uint64 *at, const Column *column, uint64 rows)
 	memset(image + offset, 0, width);
 	*at += width;
 	/* What is padded is both together. */
-	if (rows > 0)
-		memcpy(image + *at, column->values, rows << column->shift);
-	*at += rows << column->shift;
+	if (column->rows > 0)
+		memcpy(image + *at, column->values, column->rows << column->shift);
+	*at += column->rows << column->shift;
 	memset(image + *at, 0, PAD(*at) - *at);
 	*at = PAD(*at);
 	return offset;
 }
 
 static void write_column(const GstoreBuilder *builder, const Column *column,
-						 uint64 rows, uint8 *image, uint64 *at,
-						 GstoreArrowColumn *meta);
+						 uint8 *image, uint64 *at, GstoreArrowColumn *meta);
 
 static void
 describe(const GstoreColumn *def, uint64 null_count, GstoreArrowColumn *meta)
@@ -654,15 +852,16 @@ write_fields(const GstoreBuilder *builder, const Column *column, uint8 *image,
 
 		describe(field->def, field->null_count, &metas[i]);
 		metas[i].rows = field->rows;
-		write_column(builder, field, field->rows, image, at, &metas[i]);
+		write_column(builder, field, image, at, &metas[i]);
 	}
 	meta->data_length = *at - meta->data_offset;
 }
 
 static void
-write_column(const GstoreBuilder *builder, const Column *column, uint64 rows,
-			 uint8 *image, uint64 *at, GstoreArrowColumn *meta)
+write_column(const GstoreBuilder *builder, const Column *column, uint8 *image,
+			 uint64 *at, GstoreArrowColumn *meta)
 {
+	uint64 rows = column->rows;
 	uint64 bits = (rows + 7) / 8;
 
 	if (column->null_count > 0)
@@ -683,7 +882,7 @@ write_column(const GstoreBuilder *builder, const Column *column, uint64 rows,
 	else if (has_offsets(column))
 	{
 		meta->offsets_length = (rows + 1) << column->shift;
-		meta->offsets_offset = write_offsets(image, at, column, rows);
+		meta->offsets_offset = write_offsets(image, at, column);
 		if (column->kind == GSTORE_ARROW_LIST)
 		{
 			write_fields(builder, column, image, at, meta);
@@ -722,7 +921,7 @@ begin_header(const GstoreSchema *schema, uint64 rows, void *image)
 }
 
 void
-gstore_arrow_write(const GstoreBuilder *builder, void *image)
+gstore_arrow_write_header(GstoreBuilder *builder, void *image)
 {
 	const GstoreSchema *schema = builder->schema;
 	GstoreArrowHeader *header = image;
@@ -732,16 +931,34 @@ gstore_arrow_write(const GstoreBuilder *builder, void *image)
 	begin_header(schema, builder->rows, image);
 	for (int i = 0; i < schema->ncols; i++)
 	{
-		const Column *column = &builder->columns[i];
-		GstoreArrowColumn *meta = &metas[i];
+		Column *column = &builder->columns[i];
 
-		describe(column->def, column->null_count, meta);
+		describe(column->def, column->null_count, &metas[i]);
 		if (column->kind == GSTORE_ARROW_NONE)
-			meta->null_count = builder->rows;
-		else
-			write_column(builder, column, builder->rows, image, &at, meta);
+			metas[i].null_count = builder->rows;
+		column->at = at;
+		at += column_bytes(builder, column);
 	}
 	header->length = at;
+}
+
+void
+gstore_arrow_write_column(GstoreBuilder *builder, int number, void *image)
+{
+	const Column *column = &builder->columns[number];
+	GstoreArrowColumn *metas = (GstoreArrowColumn *) ((GstoreArrowHeader *) image + 1);
+	uint64 at = column->at;
+
+	if (column->kind != GSTORE_ARROW_NONE)
+		write_column(builder, column, image, &at, &metas[number]);
+}
+
+void
+gstore_arrow_bounds(const GstoreBuilder *builder, int column, uint64 rows,
+					GstoreBounds *bounds, int stride)
+{
+	gstore_column_bounds_get(&builder->columns[column].bounds, rows, bounds,
+							 stride);
 }
 
 /* ---- an image without its rows ---- */

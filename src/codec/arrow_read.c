@@ -584,7 +584,7 @@ validate_view(const GstoreColumnView *view, uint64 rows, int column,
 	for (uint32 i = 0; i < children; i++)
 	{
 		GstoreColumnView field;
-		uint64 field_rows;
+		uint64 field_rows = 0;
 		GstoreCodecStatus status = bind_field(view, i, 0, 0, &field,
 											  &field_rows, error);
 
@@ -647,10 +647,19 @@ const GstoreCodec gstore_arrow_codec = {
 	.builder_destroy = gstore_arrow_destroy,
 	.builder_reset = gstore_arrow_reset,
 	.append = gstore_arrow_append,
+	.append_column = gstore_arrow_append_column,
+	.set_rows = gstore_arrow_set_rows,
+	.refuses = gstore_arrow_refuses,
+	.check = gstore_arrow_check,
+	.builder_schema = gstore_arrow_schema,
 	.builder_rows = gstore_arrow_rows,
 	.builder_image_bytes = gstore_arrow_bytes,
+	.builder_column_bytes = gstore_arrow_column_bytes,
 	.builder_memory = gstore_arrow_memory,
-	.builder_write = gstore_arrow_write,
+	.builder_bounds = gstore_arrow_bounds,
+	.write_header = gstore_arrow_write_header,
+	.write_column = gstore_arrow_write_column,
+	.reset_column = gstore_arrow_reset_column,
 	.lay_out = gstore_arrow_lay_out,
 	.header_bytes = header_bytes,
 	.open = open_image,

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "codec/arrow.h"
+#include "codec/bounds.h"
 #include "codec/normalize.h"
 #include "numeric.h"
 
@@ -268,6 +269,261 @@ gstore_arrow_convert(const GstoreColumn *column, GstoreValue value,
 									 "a value of this kind needs no conversion",
 									 "");
 	}
+}
+
+/* ---- many at once ---- */
+
+/* Digits of a numeric that make a number of 64 bits. */
+#define SMALL_DIGITS 4
+
+/* 10^exponent, for exponents that leave room for SMALL_DIGITS. */
+static const uint64 small_powers[] = {1, 10, 100};
+
+/*
+ * A numeric of few digits in units of 10^-scale, if that is a whole number below
+ * limit; false: look closer.
+ */
+static inline bool
+convert_small_numeric(const uint8 *body, uint32 bytes, int scale,
+					  uint64 limit, int64 *result)
+{
+	/* of dividing by 10, 100, 1000: factors that are exact for digits */
+	static const uint32 inverse[] = {0, 104858, 10486, 1049};
+	static const uint32 units[] = {1, 10, 100, 1000};
+	static const uint32 rests[] = {10000, 1000, 100, 10};
+	uint32 ndigits = (bytes - 2) / 2;
+	uint16 word;
+	int exponent; /* of ten, of the last digit, in units of the result */
+	uint64 sum = 0;
+	uint32 fine = 0;
+	uint32 quotient;
+
+	if (unlikely(bytes < 2 || bytes % 2 != 0 || ndigits > SMALL_DIGITS))
+		return false;
+	memcpy(&word, body, sizeof(word));
+	if (unlikely((word & 0xC000) != 0x8000))
+		return false;
+	exponent = 4 * ((int) (word & 0x3F) - ((word & 0x40) ? 64 : 0) -
+					(int) ndigits + 1) +
+			   scale;
+	if (unlikely(ndigits > 0 && (exponent < -3 || exponent > 2)))
+		return false;
+	for (uint32 i = 0; i < ndigits; i++)
+	{
+		uint16 digit;
+
+		memcpy(&digit, body + 2 + 2 * i, sizeof(digit));
+		if (unlikely(digit > 9999))
+			return false;
+		if (i + 1 < ndigits || exponent >= 0)
+		{
+			sum = sum * 10000 + digit;
+			continue;
+		}
+		fine = (uint32) -exponent;
+		quotient = digit * inverse[fine] >> 20;
+		if (unlikely(quotient * units[fine] != digit))
+			return false;
+		sum = sum * rests[fine] + quotient;
+	}
+	if (ndigits > 0 && exponent > 0)
+		sum *= small_powers[exponent];
+	if (unlikely(sum >= limit))
+		return false;
+	*result = (word & 0x2000) ? -(int64) sum : (int64) sum;
+	return true;
+}
+
+/* What numbers have to be below so as not to have too many digits. */
+static inline uint64
+small_limit(const GstoreColumn *column)
+{
+	return column->precision > 18 ? UINT64_C(10000000000000000000)
+								  : (uint64) gstore_power_of_ten(column->precision);
+}
+
+static GstoreCodecStatus
+convert_numerics(const GstoreColumn *column, const GstoreValue *values,
+				 const bool *nulls, uint32 count, GstoreScratch *scratch,
+				 GstoreDecimal *target, GstoreCodecError *error)
+{
+	uint64 limit = small_limit(column);
+	int scale = column->scale;
+
+	for (uint32 i = 0; i < count; i++)
+	{
+		const void *pointer = (const void *) (uintptr_t) values[i];
+		GstoreVarlena varlena;
+		GstoreCodecStatus status;
+		int64 small;
+
+		if (nulls != NULL && nulls[i])
+		{
+			target[i] = 0;
+			continue;
+		}
+		varlena = gstore_varlena(pointer);
+		if (likely(gstore_varlena_is_plain(pointer) &&
+				   convert_small_numeric(varlena.body, varlena.body_bytes,
+										 scale, limit, &small)))
+		{
+			target[i] = small;
+			continue;
+		}
+		status = convert_numeric(column, pointer, scratch, &target[i], error);
+		if (status != GSTORE_CODEC_OK)
+		{
+			error->row = i;
+			return status;
+		}
+	}
+	return GSTORE_CODEC_OK;
+}
+
+/* Of kinds whose values are by value: `make' is an expression in `value', which
+ * `good' says to be held. */
+#define CONVERT_ALL(type, good, make) \
+	do \
+	{ \
+		type *to = target; \
+\
+		for (uint32 i = 0; i < count; i++) \
+		{ \
+			type value = (type) values[i]; \
+\
+			if (nulls != NULL && nulls[i]) \
+				to[i] = 0; \
+			else if (likely(good)) \
+				to[i] = (make); \
+			else \
+			{ \
+				GstoreCodecStatus status = \
+					gstore_arrow_convert(column, values[i], scratch, \
+										 &to[i], error); \
+\
+				error->row = i; \
+				return status; \
+			} \
+		} \
+		return GSTORE_CODEC_OK; \
+	} while (0)
+
+#define GOOD_DATE(value) \
+	((value) != INT32_MIN && (value) <= INT32_MAX - GSTORE_EPOCH_DAYS)
+#define GOOD_TIME(value) ((uint64) (value) < (uint64) GSTORE_DAY_MICROSECONDS)
+#define GOOD_TIMESTAMP(value) \
+	((value) != INT64_MIN && (value) <= INT64_MAX - GSTORE_EPOCH_MICROSECONDS)
+
+GstoreCodecStatus
+gstore_arrow_convert_all(const GstoreColumn *column,
+						 const GstoreValue *values, const bool *nulls,
+						 uint32 count, GstoreScratch *scratch, void *target,
+						 GstoreCodecError *error)
+{
+	GstoreArrowInterval *intervals = target;
+
+	switch (gstore_arrow_kind(column))
+	{
+		case GSTORE_ARROW_DATE:
+			CONVERT_ALL(int32, GOOD_DATE(value), value + GSTORE_EPOCH_DAYS);
+		case GSTORE_ARROW_TIME:
+			CONVERT_ALL(int64, GOOD_TIME(value), value);
+		case GSTORE_ARROW_TIMESTAMP:
+		case GSTORE_ARROW_TIMESTAMPTZ:
+			CONVERT_ALL(int64, GOOD_TIMESTAMP(value),
+						value + GSTORE_EPOCH_MICROSECONDS);
+		case GSTORE_ARROW_NUMERIC:
+			return convert_numerics(column, values, nulls, count, scratch,
+									target, error);
+		default:
+			break;
+	}
+	for (uint32 i = 0; i < count; i++)
+	{
+		GstoreCodecStatus status;
+
+		memset(&intervals[i], 0, sizeof(intervals[i]));
+		if (nulls != NULL && nulls[i])
+			continue;
+		status = gstore_arrow_convert(column, values[i], scratch,
+									  &intervals[i], error);
+		if (status != GSTORE_CODEC_OK)
+		{
+			error->row = i;
+			return status;
+		}
+	}
+	return GSTORE_CODEC_OK;
+}
+
+/* ---- asking first ---- */
+
+bool
+gstore_arrow_refuses(const GstoreColumn *column)
+{
+	return gstore_arrow_type(column)->encoding == GSTORE_ENCODING_ARROW_FIXED ||
+		   gstore_arrow_kind(column) == GSTORE_ARROW_TIME;
+}
+
+/* Does already the head of a numeric tell that its digits fit? */
+static inline bool
+has_few_digits(const void *pointer, const GstoreColumn *column)
+{
+	GstoreVarlena varlena = gstore_varlena(pointer);
+	uint16 word;
+	int weight;
+
+	if (unlikely(!gstore_varlena_is_plain(pointer) || varlena.body_bytes < 2))
+		return false;
+	memcpy(&word, varlena.body, sizeof(word));
+	weight = (int) (word & 0x3F) - ((word & 0x40) ? 64 : 0);
+	return (word & 0xC000) == 0x8000 &&
+		   (word >> 7 & 0x3F) <= column->scale &&
+		   4 * (weight + 1) <= column->precision - column->scale;
+}
+
+/* Is a value sure to be held?  Where not, look closer. */
+static inline bool
+is_surely_held(const GstoreColumn *column, GstoreValue value)
+{
+	switch ((GstoreArrowKind) column->arrow_kind)
+	{
+		case GSTORE_ARROW_DATE:
+			return GOOD_DATE((int32) value);
+		case GSTORE_ARROW_TIME:
+			return GOOD_TIME((int64) value);
+		case GSTORE_ARROW_TIMESTAMP:
+		case GSTORE_ARROW_TIMESTAMPTZ:
+			return GOOD_TIMESTAMP((int64) value);
+		case GSTORE_ARROW_NUMERIC:
+			return has_few_digits((const void *) (uintptr_t) value, column);
+		default:
+			return false;
+	}
+}
+
+GstoreCodecStatus
+gstore_arrow_check(const GstoreSchema *schema, const int *columns,
+				   int ncolumns, const GstoreValue *values,
+				   const bool *nulls, GstoreCodecError *error)
+{
+	GstoreScratch scratch = {.allocator = &gstore_malloc_allocator};
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+
+	for (int i = 0; i < ncolumns && status == GSTORE_CODEC_OK; i++)
+	{
+		const GstoreColumn *column = &schema->columns[columns[i]];
+		GstoreInt128 target;
+
+		if (nulls[columns[i]] || is_surely_held(column, values[columns[i]]))
+			continue;
+		status = gstore_arrow_convert(column, values[columns[i]], &scratch,
+									  &target, error);
+		if (status != GSTORE_CODEC_OK)
+			error->column = columns[i];
+	}
+	gstore_scratch_free(&scratch);
+	return status;
 }
 
 /* ---- and back ---- */

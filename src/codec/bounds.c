@@ -2,17 +2,12 @@
  * bounds.c
  *	  Keys of values, and their extremes in the blocks of an image; see
  *	  bounds.h.
- *
- * Columns that lie in an image as numbers are gone through as they lie; all
- * others are decoded first.
  */
 #include "codec/bounds.h"
 
 #include <string.h>
 
 #include "codec/arrow.h"
-#include "codec/bits.h"
-#include "codec/fixed.h"
 #include "numeric.h"
 #include "varlena.h"
 
@@ -43,23 +38,40 @@ numeric_rank(const GstoreNumericHeader *header, bool *exact)
 	return header->negative ? ~(rank | GSTORE_KEY_SIGN) : rank | GSTORE_KEY_SIGN;
 }
 
+static inline uint32
+load4(const uint8 *bytes)
+{
+	uint32 word;
+
+	memcpy(&word, bytes, sizeof(word));
+	return word;
+}
+
 /* As gstore_prefix_key, of many. */
 static inline uint64
 prefix_key(const uint8 *bytes, uint64 length)
 {
 	uint64 key = 0;
 
-	if (length >= sizeof(key))
+	/* Bytes that are loaded twice are the same both times. */
+	if (length >= 8)
 		memcpy(&key, bytes, sizeof(key));
-	else
-		memcpy(&key, bytes, length);
+	else if (length >= 4)
+		key = load4(bytes) |
+			  (uint64) load4(bytes + length - 4) << (8 * (length - 4));
+	else if (length > 0)
+		key = bytes[0] | (uint64) bytes[length / 2] << (8 * (length / 2)) |
+			  (uint64) bytes[length - 1] << (8 * (length - 1));
 	return __builtin_bswap64(key);
 }
 
 static inline uint64
 bpchar_key(const uint8 *bytes, uint64 length)
 {
-	return prefix_key(bytes, gstore_length_without_blanks(bytes, length));
+	/* Blanks at the end change the key only where its last byte is one. */
+	if (length < 8 || bytes[7] == ' ')
+		length = gstore_length_without_blanks(bytes, length);
+	return prefix_key(bytes, length);
 }
 
 static bool
@@ -92,7 +104,7 @@ gstore_bounds_key(GstoreOrder order, int16 attlen, GstoreValue value,
 	{
 		case GSTORE_ORDER_INTEGER:
 			*key = gstore_integer_key(attlen == 2 ? (int16) value : attlen == 4 ? (int32) value
-																				: (int64) value);
+																		 : (int64) value);
 			return true;
 		case GSTORE_ORDER_UNSIGNED:
 			*key = attlen == 1 ? (uint8) value : low;
@@ -130,139 +142,108 @@ gstore_bounds_key(GstoreOrder order, int16 attlen, GstoreValue value,
 	}
 }
 
-/* ---- columns of an image ---- */
+/* ---- columns of a builder ---- */
 
 static const GstoreBounds nothing = {UINT64_MAX, 0, 0, 0};
 static const GstoreBounds anything = {0, UINT64_MAX, 0, 0};
 
-static inline bool
-is_null(const GstoreColumnView *view, uint64 row)
+void
+gstore_column_bounds_init(GstoreColumnBounds *bounds,
+						  const GstoreColumn *column)
 {
-	uint64 bit = view->validity_bit + row;
-
-	return (view->validity[bit / 8] & (1 << (bit % 8))) == 0;
+	memset(bounds, 0, sizeof(*bounds));
+	bounds->attlen = column->attlen;
+	/* What is kept as the text of its type is no value of it. */
+	if (!column->dropped && column->arrow_kind != GSTORE_ARROW_OUTPUT)
+		bounds->order = (GstoreOrder) column->order;
 }
 
-/*
- * Go through the values of rows [from, to) of a view as they lie: key is an
- * expression in `at', the address of a value.
- */
+void
+gstore_column_bounds_reset(GstoreColumnBounds *bounds)
+{
+	bounds->rows = 0;
+}
+
+void
+gstore_column_bounds_free(GstoreColumnBounds *bounds,
+						  const GstoreAllocator *allocator)
+{
+	if (bounds->blocks != NULL)
+		allocator->free(allocator->state, bounds->blocks);
+}
+
+/* The block that the next row is in; NULL when there is no memory. */
+static GstoreBounds *
+current_block(GstoreColumnBounds *bounds, const GstoreAllocator *allocator)
+{
+	uint64 number = bounds->rows / GSTORE_BLOCK_ROWS;
+
+	if (number >= bounds->room)
+	{
+		uint64 room = Max(4, number * 2);
+		GstoreBounds *grown = allocator->resize(allocator->state,
+												bounds->blocks,
+												room * sizeof(GstoreBounds));
+
+		if (grown == NULL)
+			return NULL;
+		bounds->blocks = grown;
+		bounds->room = room;
+	}
+	if (bounds->rows % GSTORE_BLOCK_ROWS == 0)
+		bounds->blocks[number] = bounds->ranks = nothing;
+	return &bounds->blocks[number];
+}
+
+/* Take the keys of values that are not NULL in: key is an expression in
+ * `value'. */
 #define ADD_KEYS(key) \
 	do \
 	{ \
-		const uint8 *at = view->values + from * view->stride; \
-		uint64 least = UINT64_MAX; \
-		uint64 greatest = 0; \
+		uint64 least = block->least; \
+		uint64 greatest = block->greatest; \
 \
-		for (uint64 row = from; row < to; row++, at += view->stride) \
+		for (uint32 i = 0; i < count; i++) \
 		{ \
+			GstoreValue value = values[i]; \
 			uint64 one; \
 \
-			if (view->validity != NULL && is_null(view, row)) \
-			{ \
-				bounds->nulls++; \
+			if (nulls != NULL && nulls[i]) \
 				continue; \
-			} \
 			one = (key); \
 			least = one < least ? one : least; \
 			greatest = one > greatest ? one : greatest; \
 		} \
-		bounds->least = least; \
-		bounds->greatest = greatest; \
-		return true; \
+		block->least = least; \
+		block->greatest = greatest; \
+		return; \
 	} while (0)
 
-#define LOAD(type) (*(const type *) at)
-
-/* Encoding FIXED; false where values have to be decoded. */
-static bool
-bounds_of_fixed(const GstoreColumnView *view, GstoreOrder order, uint64 from,
-				uint64 to, GstoreBounds *bounds)
+static inline double
+double_of(GstoreValue value)
 {
-	switch (order)
-	{
-		case GSTORE_ORDER_INTEGER:
-			if (view->attlen == 8)
-				ADD_KEYS(gstore_integer_key(LOAD(int64)));
-			if (view->attlen == 4)
-				ADD_KEYS(gstore_integer_key(LOAD(int32)));
-			if (view->attlen == 2)
-				ADD_KEYS(gstore_integer_key(LOAD(int16)));
-			return false;
-		case GSTORE_ORDER_TIMESTAMP:
-			ADD_KEYS(gstore_integer_key(LOAD(int64)));
-		case GSTORE_ORDER_DATE:
-			ADD_KEYS(gstore_date_key(LOAD(int32)));
-		case GSTORE_ORDER_UNSIGNED:
-			if (view->attlen == 4)
-				ADD_KEYS(LOAD(uint32));
-			return false;
-		case GSTORE_ORDER_FLOAT:
-			if (view->attlen == 8)
-				ADD_KEYS(gstore_float_key(LOAD(double)));
-			ADD_KEYS(gstore_float_key(LOAD(float)));
-		case GSTORE_ORDER_UUID:
-			ADD_KEYS(prefix_key(at, 16));
-		default:
-			return false;
-	}
+	double real;
+
+	memcpy(&real, &value, sizeof(real));
+	return real;
 }
 
-static bool
-bounds_of_decimals(const GstoreColumnView *view, uint64 from, uint64 to,
-				   GstoreBounds *bounds)
+static inline double
+float_of(GstoreValue value)
 {
-	const uint8 *at = view->values + from * view->stride;
-	GstoreInt128 least = 0;
-	GstoreInt128 greatest = 0;
-	bool any = false;
+	uint32 low = (uint32) value;
+	float single;
 
-	for (uint64 row = from; row < to; row++, at += view->stride)
-	{
-		GstoreInt128 value;
-
-		if (view->validity != NULL && is_null(view, row))
-		{
-			bounds->nulls++;
-			continue;
-		}
-		memcpy(&value, at, sizeof(value));
-		least = !any || value < least ? value : least;
-		greatest = !any || value > greatest ? value : greatest;
-		any = true;
-	}
-	if (any)
-	{
-		bounds->least = gstore_decimal_key(least, view->scale);
-		bounds->greatest = gstore_decimal_key(greatest, view->scale);
-	}
-	return true;
+	memcpy(&single, &low, sizeof(single));
+	return single;
 }
 
-/* Encoding ARROW_FIXED. */
-static bool
-bounds_of_converted(const GstoreColumnView *view, GstoreOrder order,
-					uint64 from, uint64 to, GstoreBounds *bounds)
-{
-	switch (order)
-	{
-		case GSTORE_ORDER_NUMERIC:
-			return bounds_of_decimals(view, from, to, bounds);
-		case GSTORE_ORDER_DATE:
-			ADD_KEYS(gstore_date_key(LOAD(int32) - GSTORE_EPOCH_DAYS));
-		case GSTORE_ORDER_TIMESTAMP:
-			ADD_KEYS(gstore_integer_key(LOAD(int64) - GSTORE_EPOCH_MICROSECONDS));
-		default:
-			return false;
-	}
-}
-
-/* Take decoded numerics in; ranks are of the extremes so far. */
+/* ranks are of the extremes so far. */
 static void
-add_numerics(GstoreBounds *bounds, GstoreBounds *ranks,
-			 const GstoreValue *values, const bool *nulls, uint64 count)
+add_numerics(GstoreBounds *block, GstoreBounds *ranks,
+			 const GstoreValue *values, const bool *nulls, uint32 count)
 {
-	for (uint64 i = 0; i < count; i++)
+	for (uint32 i = 0; i < count; i++)
 	{
 		GstoreVarlena varlena;
 		GstoreNumericHeader header;
@@ -270,12 +251,8 @@ add_numerics(GstoreBounds *bounds, GstoreBounds *ranks,
 		uint64 key;
 		bool exact;
 
-		/* A value that repeats is often stored once. */
-		if (nulls[i] || (i > 0 && !nulls[i - 1] && values[i] == values[i - 1]))
-		{
-			bounds->nulls += nulls[i];
+		if (nulls != NULL && nulls[i])
 			continue;
-		}
 		varlena = gstore_varlena((const void *) (uintptr_t) values[i]);
 		header = gstore_numeric_header(varlena.body, varlena.body_bytes);
 		if (header.status == GSTORE_NUMERIC_OK &&
@@ -289,60 +266,183 @@ add_numerics(GstoreBounds *bounds, GstoreBounds *ranks,
 			gstore_bounds_add(ranks, rank);
 		}
 		if (gstore_bounds_key(GSTORE_ORDER_NUMERIC, -1, values[i], &key))
-			gstore_bounds_add(bounds, key);
+			gstore_bounds_add(block, key);
 		else
 		{
-			gstore_bounds_add(bounds, anything.least);
-			gstore_bounds_add(bounds, anything.greatest);
+			gstore_bounds_add(block, anything.least);
+			gstore_bounds_add(block, anything.greatest);
 		}
 	}
 }
 
-/* Any encoding. */
-static GstoreCodecStatus
-bounds_of_decoded(const GstoreCodec *codec, const GstoreColumnView *view,
-				  GstoreOrder order, uint64 from, uint64 to,
-				  GstoreScratch *scratch, GstoreBounds *bounds,
-				  GstoreCodecError *error)
+/* Texts, which unless they are compressed have a key. */
+static void
+add_texts(GstoreOrder order, GstoreBounds *block, const GstoreValue *values,
+		  const bool *nulls, uint32 count)
 {
-	GstoreValue values[GSTORE_BATCH_ROWS];
-	bool nulls[GSTORE_BATCH_ROWS];
-	GstoreBounds sum = nothing;
-	GstoreBounds ranks = nothing;
-	bool all = true;
+	uint64 least = block->least;
+	uint64 greatest = block->greatest;
 
-	for (uint64 at = from; at < to; at += GSTORE_BATCH_ROWS)
+	for (uint32 i = 0; i < count; i++)
 	{
-		uint64 count = to - at < GSTORE_BATCH_ROWS ? to - at : GSTORE_BATCH_ROWS;
-		GstoreCodecStatus status = codec->decode(view, at, count, NULL, values,
-												 nulls, scratch, error);
+		GstoreVarlena varlena;
+		uint64 key;
 
-		if (status != GSTORE_CODEC_OK)
-			return status;
-		if (order == GSTORE_ORDER_NUMERIC)
+		if (nulls != NULL && nulls[i])
+			continue;
+		varlena = gstore_varlena((const void *) (uintptr_t) values[i]);
+		if (unlikely(gstore_varlena_is_compressed(&varlena)))
 		{
-			add_numerics(&sum, &ranks, values, nulls, count);
+			least = anything.least;
+			greatest = anything.greatest;
 			continue;
 		}
-		for (uint64 i = 0; i < count; i++)
-		{
-			uint64 key;
+		key = order == GSTORE_ORDER_BPCHAR
+				  ? bpchar_key(varlena.body, varlena.body_bytes)
+				  : prefix_key(varlena.body, varlena.body_bytes);
+		least = key < least ? key : least;
+		greatest = key > greatest ? key : greatest;
+	}
+	block->least = least;
+	block->greatest = greatest;
+}
 
-			if (nulls[i])
-				sum.nulls++;
-			else if (gstore_bounds_key(order, view->attlen, values[i], &key))
-				gstore_bounds_add(&sum, key);
-			else
-				all = false;
+/* Those whose keys are made one by one. */
+static void
+add_others(GstoreColumnBounds *bounds, GstoreBounds *block,
+		   const GstoreValue *values, const bool *nulls, uint32 count)
+{
+	for (uint32 i = 0; i < count; i++)
+	{
+		uint64 key;
+
+		if (nulls != NULL && nulls[i])
+			continue;
+		if (gstore_bounds_key(bounds->order, bounds->attlen, values[i], &key))
+			gstore_bounds_add(block, key);
+		else
+		{
+			gstore_bounds_add(block, anything.least);
+			gstore_bounds_add(block, anything.greatest);
 		}
 	}
-	if (!all)
+}
+
+/* Values of one block. */
+static void
+add_values(GstoreColumnBounds *bounds, GstoreBounds *block,
+		   const GstoreValue *values, const bool *nulls, uint32 count)
+{
+	switch (bounds->order)
 	{
-		sum.least = anything.least;
-		sum.greatest = anything.greatest;
+		case GSTORE_ORDER_INTEGER:
+			if (bounds->attlen == 8)
+				ADD_KEYS(gstore_integer_key((int64) value));
+			if (bounds->attlen == 4)
+				ADD_KEYS(gstore_integer_key((int32) value));
+			ADD_KEYS(gstore_integer_key((int16) value));
+		case GSTORE_ORDER_TIMESTAMP:
+			ADD_KEYS(gstore_integer_key((int64) value));
+		case GSTORE_ORDER_DATE:
+			ADD_KEYS(gstore_date_key((int32) value));
+		case GSTORE_ORDER_UNSIGNED:
+			if (bounds->attlen == 1)
+				ADD_KEYS((uint8) value);
+			ADD_KEYS((uint32) value);
+		case GSTORE_ORDER_FLOAT:
+			if (bounds->attlen == 8)
+				ADD_KEYS(gstore_float_key(double_of(value)));
+			ADD_KEYS(gstore_float_key(float_of(value)));
+		case GSTORE_ORDER_NUMERIC:
+			add_numerics(block, &bounds->ranks, values, nulls, count);
+			return;
+		case GSTORE_ORDER_TEXT:
+		case GSTORE_ORDER_BPCHAR:
+			add_texts(bounds->order, block, values, nulls, count);
+			return;
+		default:
+			add_others(bounds, block, values, nulls, count);
 	}
-	*bounds = sum;
-	return GSTORE_CODEC_OK;
+}
+
+static uint32
+count_nulls(const bool *nulls, uint32 count)
+{
+	uint32 found = 0;
+
+	for (uint32 i = 0; nulls != NULL && i < count; i++)
+		found += nulls[i];
+	return found;
+}
+
+bool
+gstore_column_bounds_add(GstoreColumnBounds *bounds,
+						 const GstoreValue *values, const bool *nulls,
+						 uint32 count, const GstoreAllocator *allocator)
+{
+	while (bounds->order != GSTORE_ORDER_NONE && count > 0)
+	{
+		GstoreBounds *block = current_block(bounds, allocator);
+		uint32 left = GSTORE_BLOCK_ROWS - bounds->rows % GSTORE_BLOCK_ROWS;
+		uint32 n = Min(count, left);
+
+		if (block == NULL)
+			return false;
+		add_values(bounds, block, values, nulls, n);
+		block->nulls += count_nulls(nulls, n);
+		bounds->rows += n;
+		values += n;
+		nulls = nulls == NULL ? NULL : nulls + n;
+		count -= n;
+	}
+	return true;
+}
+
+void
+gstore_column_bounds_undo(GstoreColumnBounds *bounds, bool isnull)
+{
+	if (bounds->order == GSTORE_ORDER_NONE)
+		return;
+	bounds->rows--;
+	bounds->blocks[bounds->rows / GSTORE_BLOCK_ROWS].nulls -= isnull;
+}
+
+bool
+gstore_column_bounds_add_decimals(GstoreColumnBounds *bounds, int scale,
+								  const GstoreDecimal *values,
+								  const bool *nulls, uint32 count,
+								  const GstoreAllocator *allocator)
+{
+	while (bounds->order != GSTORE_ORDER_NONE && count > 0)
+	{
+		GstoreBounds *block = current_block(bounds, allocator);
+		uint32 left = GSTORE_BLOCK_ROWS - bounds->rows % GSTORE_BLOCK_ROWS;
+		uint32 n = Min(count, left);
+		uint32 nnulls = count_nulls(nulls, n);
+		GstoreInt128 least = (GstoreInt128) (~(GstoreUint128) 0 >> 1);
+		GstoreInt128 greatest = -least;
+
+		if (block == NULL)
+			return false;
+		for (uint32 i = 0; i < n; i++)
+		{
+			if (nnulls > 0 && nulls[i])
+				continue;
+			least = values[i] < least ? values[i] : least;
+			greatest = values[i] > greatest ? values[i] : greatest;
+		}
+		if (nnulls < n)
+		{
+			gstore_bounds_add(block, gstore_decimal_key(least, scale));
+			gstore_bounds_add(block, gstore_decimal_key(greatest, scale));
+		}
+		block->nulls += nnulls;
+		bounds->rows += n;
+		values += n;
+		nulls = nulls == NULL ? NULL : nulls + n;
+		count -= n;
+	}
+	return true;
 }
 
 void
@@ -354,90 +454,15 @@ gstore_bounds_widen(GstoreBounds *bounds)
 	bounds->greatest += UINT64_MAX - bounds->greatest < GSTORE_NUMERIC_SLACK ? UINT64_MAX - bounds->greatest : GSTORE_NUMERIC_SLACK;
 }
 
-/* All blocks of one column; bounds are stride apart. */
-static GstoreCodecStatus
-bounds_of_column(const GstoreCodec *codec, const GstoreColumnView *view,
-				 GstoreOrder order, uint64 rows, GstoreScratch *scratch,
-				 GstoreBounds *bounds, int stride, GstoreCodecError *error)
+void
+gstore_column_bounds_get(const GstoreColumnBounds *bounds, uint64 rows,
+						 GstoreBounds *target, int stride)
 {
-	for (uint64 from = 0; from < rows; from += GSTORE_BLOCK_ROWS)
+	for (uint32 block = 0; block < gstore_block_count(rows);
+		 block++, target += stride)
 	{
-		uint64 to = from + GSTORE_BLOCK_ROWS < rows ? from + GSTORE_BLOCK_ROWS : rows;
-		bool done = false;
-
-		*bounds = nothing;
-		if (view->encoding == GSTORE_ENCODING_ABSENT)
-		{
-			bounds->nulls = (uint32) (to - from);
-			done = true;
-		}
-		else if (view->encoding == GSTORE_ENCODING_FIXED)
-			done = bounds_of_fixed(view, order, from, to, bounds);
-		else if (view->encoding == GSTORE_ENCODING_ARROW_FIXED)
-			done = bounds_of_converted(view, order, from, to, bounds);
-		if (!done)
-		{
-			GstoreCodecStatus status = bounds_of_decoded(codec, view, order,
-														 from, to, scratch,
-														 bounds, error);
-
-			if (status != GSTORE_CODEC_OK)
-				return status;
-		}
-		if (order == GSTORE_ORDER_NUMERIC)
-			gstore_bounds_widen(bounds);
-		bounds += stride;
+		*target = bounds->order == GSTORE_ORDER_NONE ? anything : bounds->blocks[block];
+		if (bounds->order == GSTORE_ORDER_NUMERIC)
+			gstore_bounds_widen(target);
 	}
-	return GSTORE_CODEC_OK;
-}
-
-static GstoreCodecStatus
-bind_column(const GstoreCodec *codec, const GstoreImage *image, int column,
-			const void *bytes, GstoreColumnView *view,
-			GstoreCodecError *error)
-{
-	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
-	const void *pointers[GSTORE_RANGES_PER_COLUMN];
-	uint64 rows = codec->rows(image);
-	int nranges = codec->column_ranges(image, column, 0, rows, ranges);
-
-	for (int i = 0; i < nranges; i++)
-		pointers[i] = (const uint8 *) bytes + ranges[i].offset;
-	return codec->bind(image, column, 0, rows, pointers, view, error);
-}
-
-GstoreCodecStatus
-gstore_bounds_of_image(const GstoreCodec *codec, const GstoreSchema *schema,
-					   const void *bytes, uint64 image_bytes,
-					   const GstoreAllocator *allocator, GstoreBounds *bounds,
-					   GstoreCodecError *error)
-{
-	GstoreScratch scratch = {.allocator = allocator};
-	GstoreImage *image;
-	GstoreCodecStatus status = codec->open(bytes, image_bytes, schema,
-										   allocator, &image, error);
-	uint64 rows;
-
-	if (status != GSTORE_CODEC_OK)
-		return status;
-	rows = codec->rows(image);
-	for (int i = 0; i < schema->ncols && status == GSTORE_CODEC_OK; i++)
-	{
-		GstoreOrder order = (GstoreOrder) schema->columns[i].order;
-		GstoreColumnView view;
-
-		if (schema->columns[i].dropped || order == GSTORE_ORDER_NONE)
-		{
-			for (uint32 block = 0; block < gstore_block_count(rows); block++)
-				bounds[block * (uint64) schema->ncols + i] = anything;
-			continue;
-		}
-		status = bind_column(codec, image, i, bytes, &view, error);
-		if (status == GSTORE_CODEC_OK)
-			status = bounds_of_column(codec, &view, order, rows, &scratch,
-									  bounds + i, schema->ncols, error);
-	}
-	gstore_scratch_free(&scratch);
-	codec->close(image);
-	return status;
 }

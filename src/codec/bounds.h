@@ -44,17 +44,44 @@ gstore_bounds_add(GstoreBounds *bounds, uint64 key)
 extern bool gstore_bounds_key(GstoreOrder order, int16 attlen,
 							  GstoreValue value, uint64 *key);
 
-/*
- * The bounds of an image that lies wholly in memory: bounds has room for
- * gstore_block_count(rows) * ncols, block by block.  Columns of order NONE get
- * bounds that exclude nothing.
- */
-extern GstoreCodecStatus gstore_bounds_of_image(const GstoreCodec *codec,
-												const GstoreSchema *schema,
-												const void *bytes,
-												uint64 image_bytes,
-												const GstoreAllocator *allocator,
-												GstoreBounds *bounds,
-												GstoreCodecError *error);
+/* As a builder's memory has it: of 8-byte alignment. */
+typedef GstoreInt128 GstoreDecimal __attribute__((aligned(8)));
+
+/* The bounds of a builder's column, which takes them as rows come. */
+typedef struct GstoreColumnBounds
+{
+	GstoreOrder order;
+	int16 attlen;
+	uint64 rows;		  /* taken in */
+	GstoreBounds *blocks; /* [room] */
+	uint64 room;
+	GstoreBounds ranks; /* of numerics in the current block */
+} GstoreColumnBounds;
+
+extern void gstore_column_bounds_init(GstoreColumnBounds *bounds,
+									  const GstoreColumn *column);
+/* Take rows in, which are in the order of their column; false: out of memory.
+ * nulls may be NULL. */
+extern bool gstore_column_bounds_add(GstoreColumnBounds *bounds,
+									 const GstoreValue *values,
+									 const bool *nulls, uint32 count,
+									 const GstoreAllocator *allocator);
+/* The last row was not added after all; the extremes may be too far by it. */
+extern void gstore_column_bounds_undo(GstoreColumnBounds *bounds,
+									  bool isnull);
+/* Take in numerics that are integers times 10^-scale by now. */
+extern bool gstore_column_bounds_add_decimals(GstoreColumnBounds *bounds,
+											  int scale,
+											  const GstoreDecimal *values,
+											  const bool *nulls, uint32 count,
+											  const GstoreAllocator *allocator);
+/* Of so many rows, block by block, stride apart.  A column of order NONE has
+ * bounds that exclude nothing. */
+extern void gstore_column_bounds_get(const GstoreColumnBounds *bounds,
+									 uint64 rows, GstoreBounds *target,
+									 int stride);
+extern void gstore_column_bounds_reset(GstoreColumnBounds *bounds);
+extern void gstore_column_bounds_free(GstoreColumnBounds *bounds,
+									  const GstoreAllocator *allocator);
 
 #endif

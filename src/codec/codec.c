@@ -103,6 +103,7 @@ gstore_codec_fail(GstoreCodecError *error, GstoreCodecStatus status,
 				  int column, const char *message, const char *hint)
 {
 	error->column = column;
+	error->row = 0;
 	copy_text(error->message, sizeof(error->message), message);
 	copy_text(error->hint, sizeof(error->hint), hint);
 	return status;
@@ -114,6 +115,15 @@ gstore_codec_corrupt(GstoreCodecError *error, int column,
 {
 	return gstore_codec_fail(error, GSTORE_CODEC_CORRUPT, column, message,
 							 "A program that mapped the exported memory may have overwritten it.");
+}
+
+void
+gstore_builder_write(const GstoreCodec *codec, GstoreBuilder *builder,
+					 void *image)
+{
+	codec->write_header(builder, image);
+	for (int i = 0; i < codec->builder_schema(builder)->ncols; i++)
+		codec->write_column(builder, i, image);
 }
 
 const GstoreCodec *

@@ -7,7 +7,8 @@
  * needs of a format goes through the table of functions GstoreCodec, so store/,
  * fdw/ and keeper/ never ask which format they serve:
  *
- *	 append		rows into a builder, which then writes one image
+ *	 append		rows into a builder, one by one or column by column, which
+ *				then writes one image
  *	 view		which bytes of an image a set of columns and rows needs, and
  *				those bytes bound to column views
  *	 project	column views decoded into values, a batch of rows at a time
@@ -53,6 +54,7 @@ typedef enum GstoreCodecStatus
 typedef struct GstoreCodecError
 {
 	int column;		   /* index in the schema, -1: none */
+	uint32 row;		   /* append_column: which of the values */
 	char message[160]; /* lower case, no period */
 	char hint[160];	   /* a sentence, or empty */
 } GstoreCodecError;
@@ -222,6 +224,7 @@ typedef struct GstoreByteRange
 #define GSTORE_RANGES_PER_COLUMN 4
 
 typedef struct GstoreBuilder GstoreBuilder;
+struct GstoreBounds;
 typedef struct GstoreImage GstoreImage; /* a parsed image header */
 
 /* What an image has of a column, for who lays one out without its rows. */
@@ -251,13 +254,45 @@ typedef struct GstoreCodec
 	GstoreCodecStatus (*append)(GstoreBuilder *builder,
 								const GstoreValue *values, const bool *nulls,
 								GstoreCodecError *error);
+	/*
+	 * The part of one column in adding count rows: nulls may be NULL where none
+	 * of them is.  All columns but the dropped ones get theirs; columns may be worked on by different threads at the same
+	 * time, as long as the allocator lets them.  After a failure the builder
+	 * can only be reset or destroyed.  set_rows: how many there are then.
+	 */
+	GstoreCodecStatus (*append_column)(GstoreBuilder *builder, int column,
+									   const GstoreValue *values,
+									   const bool *nulls, uint32 count,
+									   GstoreCodecError *error);
+	void (*set_rows)(GstoreBuilder *builder, uint64 rows);
+	/* Are there values of the column's type that append refuses?  Then check
+	 * tells whether it would refuse those of a row in such columns: cheap where
+	 * it would not.  NULL: none is refused. */
+	bool (*refuses)(const GstoreColumn *column);
+	GstoreCodecStatus (*check)(const GstoreSchema *schema, const int *columns,
+							   int ncolumns, const GstoreValue *values,
+							   const bool *nulls, GstoreCodecError *error);
+	const GstoreSchema *(*builder_schema)(const GstoreBuilder *builder);
 	uint64 (*builder_rows)(const GstoreBuilder *builder);
-	/* Bytes the image would have now, exactly.  Cheap: called per row. */
+	/* Bytes the image would have now, exactly; and of them a column's own. */
 	uint64 (*builder_image_bytes)(const GstoreBuilder *builder);
+	uint64 (*builder_column_bytes)(const GstoreBuilder *builder, int column);
 	/* Bytes of private memory the builder holds. */
 	uint64 (*builder_memory)(const GstoreBuilder *builder);
-	/* Write the image: builder_image_bytes() bytes at image, 64-aligned. */
-	void (*builder_write)(const GstoreBuilder *builder, void *image);
+	/* The bounds of a column (bounds.h), one for each block of its rows, stride
+	 * apart. */
+	void (*builder_bounds)(const GstoreBuilder *builder, int column,
+						   uint64 rows, struct GstoreBounds *bounds,
+						   int stride);
+	/*
+	 * Write the image: builder_image_bytes() bytes at image, 64-aligned.  First
+	 * the header, then each column's part, which like append_column may be done
+	 * by different threads; a column may be reset as soon as its part is
+	 * written.
+	 */
+	void (*write_header)(GstoreBuilder *builder, void *image);
+	void (*write_column)(GstoreBuilder *builder, int column, void *image);
+	void (*reset_column)(GstoreBuilder *builder, int column);
 	/*
 	 * Lay out an image of so many rows, at least one, of a schema without
 	 * nested columns: write its first header_bytes to header, and tell how
@@ -332,6 +367,10 @@ extern GstoreCodecStatus gstore_codec_fail(GstoreCodecError *error,
 extern GstoreCodecStatus gstore_codec_corrupt(GstoreCodecError *error,
 											  int column,
 											  const char *message);
+
+/* Write all of an image (see write_header). */
+extern void gstore_builder_write(const GstoreCodec *codec,
+								 GstoreBuilder *builder, void *image);
 
 /* The codec of a format; NULL if there is none. */
 extern const GstoreCodec *gstore_codec(GstoreFormat format);

@@ -79,6 +79,23 @@ grow_slots(GstoreDictionary *dictionary, const GstoreAllocator *allocator,
 	return true;
 }
 
+/* Most values are short. */
+static inline bool
+same_bytes(const uint8 *a, const uint8 *b, size_t length)
+{
+	size_t at = 0;
+
+	if (length > 32)
+		return memcmp(a, b, length) == 0;
+	for (; at + 8 <= length; at += 8)
+		if (read_word(a + at) != read_word(b + at))
+			return false;
+	for (; at < length; at++)
+		if (a[at] != b[at])
+			return false;
+	return true;
+}
+
 /* The place of an equal value, or 0 with *slot where it belongs (NULL: nowhere
  * near). */
 static uint32
@@ -99,7 +116,7 @@ find_value(const GstoreDictionary *dictionary, const GstoreVarlena *value,
 			continue;
 		other = dictionary->bytes + (uint64) ((*slot)->place - 1) * 8;
 		if (memcmp(other, &value->header, 4) == 0 &&
-			memcmp(other + 4, value->body, value->body_bytes) == 0)
+			same_bytes(other + 4, value->body, value->body_bytes))
 			return (*slot)->place;
 	}
 	*slot = NULL;

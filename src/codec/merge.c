@@ -9,11 +9,10 @@
 typedef struct Batch
 {
 	GstoreColumnView *views; /* [target ncols] */
-	GstoreValue *values;	 /* [target ncols][GSTORE_BATCH_ROWS] */
-	bool *nulls;
 	GstoreScratch *scratch;	 /* [target ncols] */
-	GstoreValue *row_values; /* [target ncols] */
-	bool *row_nulls;
+	GstoreValue *values;	 /* [GSTORE_BATCH_ROWS] */
+	bool *nulls;
+	uint16 *kept; /* rows of the batch to take */
 } Batch;
 
 /* Bind every column that both schemas have to the image in memory. */
@@ -59,45 +58,49 @@ any_kept(const uint8 *keep, uint64 first, uint64 count)
 	return false;
 }
 
+/* Which rows of a batch to take; how many. */
+static uint32
+find_kept(Batch *batch, uint64 first, uint64 count, const uint8 *keep)
+{
+	uint32 found = 0;
+
+	for (uint64 i = 0; i < count; i++)
+		if (keep[(first + i) / 8] & (1 << ((first + i) % 8)))
+			batch->kept[found++] = (uint16) i;
+	return found;
+}
+
 static GstoreCodecStatus
 append_batch(const GstoreCodec *target, GstoreBuilder *builder, int ncols,
 			 const GstoreCodec *source, Batch *batch, uint64 first,
 			 uint64 count, const uint8 *keep, GstoreCodecError *error)
 {
-	GstoreCodecStatus status;
+	uint32 found = keep == NULL ? (uint32) count : find_kept(batch, first, count, keep);
 
 	for (int column = 0; column < ncols; column++)
 	{
-		status = source->decode(&batch->views[column], first, count,
-								keep == NULL ? NULL : keep + first / 8,
-								batch->values + column * GSTORE_BATCH_ROWS,
-								batch->nulls + column * GSTORE_BATCH_ROWS,
-								&batch->scratch[column],
-								error);
+		GstoreCodecStatus status =
+			source->decode(&batch->views[column], first, count,
+						   keep == NULL ? NULL : keep + first / 8,
+						   batch->values, batch->nulls,
+						   &batch->scratch[column], error);
+
 		if (status != GSTORE_CODEC_OK)
 		{
 			error->column = column;
 			return status;
 		}
-	}
-	for (uint64 i = 0; i < count; i++)
-	{
-		uint64 row = first + i;
-
-		if (keep != NULL && !(keep[row / 8] & (1 << (row % 8))))
-			continue;
-		for (int column = 0; column < ncols; column++)
+		for (uint32 i = 0; found < count && i < found; i++)
 		{
-			batch->row_values[column] =
-				batch->values[column * GSTORE_BATCH_ROWS + i];
-			batch->row_nulls[column] =
-				batch->nulls[column * GSTORE_BATCH_ROWS + i];
+			batch->values[i] = batch->values[batch->kept[i]];
+			batch->nulls[i] = batch->nulls[batch->kept[i]];
 		}
-		status = target->append(builder, batch->row_values, batch->row_nulls,
-								error);
+		status = target->append_column(builder, column, batch->values,
+									   batch->nulls, found, error);
 		if (status != GSTORE_CODEC_OK)
 			return status;
 	}
+	target->set_rows(builder, target->builder_rows(builder) + found);
 	return GSTORE_CODEC_OK;
 }
 
@@ -110,11 +113,10 @@ gstore_codec_merge(const GstoreCodec *target, GstoreBuilder *builder,
 				   GstoreCodecError *error)
 {
 	size_t n = Max(target_schema->ncols, 1);
-	size_t per_column = sizeof(GstoreScratch) + sizeof(GstoreColumnView) +
-						(GSTORE_BATCH_ROWS + 1) *
-							(sizeof(GstoreValue) + sizeof(bool));
+	size_t per_column = sizeof(GstoreScratch) + sizeof(GstoreColumnView);
+	size_t per_row = sizeof(GstoreValue) + sizeof(uint16) + sizeof(bool);
 	uint64 rows = source->rows(image);
-	char *memory = allocator->alloc(allocator->state, n * per_column);
+	char *memory = allocator->alloc(allocator->state, n * per_column + GSTORE_BATCH_ROWS * per_row);
 	GstoreCodecStatus status;
 	Batch batch;
 
@@ -124,9 +126,8 @@ gstore_codec_merge(const GstoreCodec *target, GstoreBuilder *builder,
 	batch.scratch = (GstoreScratch *) memory;
 	batch.views = (GstoreColumnView *) (batch.scratch + n);
 	batch.values = (GstoreValue *) (batch.views + n);
-	batch.row_values = batch.values + n * GSTORE_BATCH_ROWS;
-	batch.nulls = (bool *) (batch.row_values + n);
-	batch.row_nulls = batch.nulls + n * GSTORE_BATCH_ROWS;
+	batch.kept = (uint16 *) (batch.values + GSTORE_BATCH_ROWS);
+	batch.nulls = (bool *) (batch.kept + GSTORE_BATCH_ROWS);
 	for (size_t i = 0; i < n; i++)
 		batch.scratch[i] = (GstoreScratch){.allocator = allocator};
 

@@ -91,7 +91,7 @@ extern GstoreCodecStatus gstore_merge_plan_take(GstoreMergePlan *merge,
 extern uint64 gstore_merge_plan_size(GstoreMergePlan *merge,
 									 const char **why);
 /* It will be there.  bounds, if not NULL, gets the bounds of its blocks, as
- * gstore_bounds_of_image would find them. */
+ * a builder of its rows would have them. */
 extern void gstore_merge_plan_place(GstoreMergePlan *merge, uint64 address,
 									GstoreBounds *bounds);
 

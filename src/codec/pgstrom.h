@@ -22,14 +22,29 @@ extern GstoreBuilder *gstore_pgstrom_create(const GstoreSchema *schema,
 											const GstoreAllocator *allocator);
 extern void gstore_pgstrom_destroy(GstoreBuilder *builder);
 extern void gstore_pgstrom_reset(GstoreBuilder *builder);
+extern void gstore_pgstrom_reset_column(GstoreBuilder *builder, int column);
 extern GstoreCodecStatus gstore_pgstrom_append(GstoreBuilder *builder,
 											   const GstoreValue *values,
 											   const bool *nulls,
 											   GstoreCodecError *error);
+extern GstoreCodecStatus gstore_pgstrom_append_column(GstoreBuilder *builder,
+													  int column,
+													  const GstoreValue *values,
+													  const bool *nulls,
+													  uint32 count,
+													  GstoreCodecError *error);
+extern const GstoreSchema *gstore_pgstrom_schema(const GstoreBuilder *builder);
 extern uint64 gstore_pgstrom_rows(const GstoreBuilder *builder);
+extern void gstore_pgstrom_set_rows(GstoreBuilder *builder, uint64 rows);
 extern uint64 gstore_pgstrom_bytes(const GstoreBuilder *builder);
+extern uint64 gstore_pgstrom_column_bytes(const GstoreBuilder *builder,
+										  int column);
 extern uint64 gstore_pgstrom_memory(const GstoreBuilder *builder);
-extern void gstore_pgstrom_write(const GstoreBuilder *builder, void *image);
+extern void gstore_pgstrom_bounds(const GstoreBuilder *builder, int column,
+								  uint64 rows, struct GstoreBounds *bounds, int stride);
+extern void gstore_pgstrom_write_header(GstoreBuilder *builder, void *image);
+extern void gstore_pgstrom_write_column(GstoreBuilder *builder, int column,
+										void *image);
 
 extern GstoreCodecStatus gstore_pgstrom_lay_out(const GstoreSchema *schema,
 												uint64 rows,

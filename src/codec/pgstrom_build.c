@@ -2,16 +2,16 @@
  * pgstrom_build.c
  *	  Rows -> an image of format pgstrom.
  *
- * Adding a row is the hottest path of loading a table, so a builder keeps
- * every column ready to be copied into the image as it is: arrays of values
- * and, for variable-length columns, of places in a dictionary.  A null bitmap
- * begins as all ones and is touched by NULLs only.  The image's size is kept
- * up to date in a few counters (see image_bytes), not summed over columns.
+ * A builder keeps every column ready to be copied into the image as it is:
+ * arrays of values and, for variable-length columns, of places in a dictionary.
+ * A null bitmap begins as all ones and is touched by NULLs only.  Nothing is
+ * shared by two columns, so that each can be worked on by a thread of its own.
  *
- * A row is added wholly or not at all.
+ * A row that is added alone is added wholly or not at all.
  */
 #include <string.h>
 
+#include "codec/bounds.h"
 #include "codec/dictionary.h"
 #include "codec/normalize.h"
 #include "codec/pgstrom.h"
@@ -34,48 +34,71 @@ typedef struct Column
 {
 	const GstoreColumn *def;
 	uint8 kind;		 /* ColumnKind */
-	bool present;	 /* some row is not NULL: it has a block */
 	uint32 stride;	 /* bytes from value to value; varlena: 4 */
+	uint64 rows;	 /* a dropped column has none */
+	uint64 room;	 /* rows the arrays hold */
 	uint8 *values;	 /* [room * stride]; varlena: uint32, 0 = NULL, else
 						 * a place in the dictionary */
 	uint8 *validity; /* [room / 8], fixed length only; bits behind the last
 						 * row are 1 */
 	uint64 null_count;
 	uint64 added_row; /* 1 + the last row that added to the dictionary */
+	uint64 memory;
+	uint64 at; /* where its part of the image begins */
 	GstoreDictionary dictionary;
+	GstoreScratch scratch; /* for normalize.h */
+	GstoreColumnBounds bounds;
 } Column;
 
 struct GstoreBuilder
 {
 	const GstoreSchema *schema;
 	GstoreAllocator allocator;
-	GstoreScratch scratch; /* for normalize.h */
 	uint64 rows;
-	uint64 room; /* rows the arrays hold */
-	uint64 memory;
-	uint64 bytes; /* of the image */
 	uint64 max_rows;
 	uint64 max_bytes;
-
-	/* Of the columns present, what image_bytes needs.  A stride s counts as
-	 * s / 8 * 8 whole bytes per row and a rest of s % 8, whose array is
-	 * padded. */
-	uint64 whole_bytes;		 /* sum of s / 8 * 8 */
-	uint32 rest_count[8];	 /* columns with that rest */
-	uint32 bitmap_count;	 /* fixed-length columns with a NULL */
-	uint64 dictionary_bytes; /* all dictionaries */
 	Column columns[];
 };
 
+/* Bytes of a column's block; one that is NULL in every row has none. */
 static uint64
-image_bytes(const GstoreBuilder *builder, uint64 rows)
+block_bytes(const GstoreColumn *def, uint64 rows, const GstoreColumnSize *size)
 {
-	uint64 bytes = GSTORE_PGSTROM_BODY(builder->schema->ncols) +
-				   builder->dictionary_bytes + builder->whole_bytes * rows +
-				   builder->bitmap_count * GSTORE_ALIGN((rows + 7) / 8, 8);
+	uint64 bytes;
 
-	for (int rest = 1; rest < 8; rest++)
-		bytes += builder->rest_count[rest] * GSTORE_ALIGN(rows * rest, 8);
+	if (def->dropped || size->nulls == rows)
+		return 0;
+	bytes = GSTORE_ALIGN(rows * GSTORE_PGSTROM_STRIDE(def->attlen,
+													  def->attalign),
+						 8);
+	if (def->attlen < 0)
+		bytes += size->bytes;
+	else if (size->nulls > 0)
+		bytes += GSTORE_ALIGN((rows + 7) / 8, 8);
+	return bytes;
+}
+
+static uint64
+column_bytes(const Column *column)
+{
+	GstoreColumnSize size = {column->null_count, column->dictionary.used};
+
+	return block_bytes(column->def, column->rows, &size);
+}
+
+uint64
+gstore_pgstrom_column_bytes(const GstoreBuilder *builder, int column)
+{
+	return column_bytes(&builder->columns[column]);
+}
+
+uint64
+gstore_pgstrom_bytes(const GstoreBuilder *builder)
+{
+	uint64 bytes = GSTORE_PGSTROM_BODY(builder->schema->ncols);
+
+	for (int i = 0; i < builder->schema->ncols; i++)
+		bytes += column_bytes(&builder->columns[i]);
 	return bytes;
 }
 
@@ -115,11 +138,8 @@ gstore_pgstrom_create(const GstoreSchema *schema,
 	memset(builder, 0, bytes);
 	builder->schema = schema;
 	builder->allocator = *allocator;
-	builder->scratch.allocator = &builder->allocator;
-	builder->memory = bytes;
 	builder->max_rows = GSTORE_PGSTROM_MAX_ROWS;
 	builder->max_bytes = GSTORE_PGSTROM_MAX_BYTES;
-	builder->bytes = image_bytes(builder, 0);
 	for (int i = 0; i < schema->ncols; i++)
 	{
 		Column *column = &builder->columns[i];
@@ -128,6 +148,8 @@ gstore_pgstrom_create(const GstoreSchema *schema,
 		column->kind = column_kind(column->def);
 		column->stride = GSTORE_PGSTROM_STRIDE(column->def->attlen,
 											   column->def->attalign);
+		column->scratch.allocator = &builder->allocator;
+		gstore_column_bounds_init(&column->bounds, column->def);
 	}
 	return builder;
 }
@@ -146,31 +168,38 @@ gstore_pgstrom_destroy(GstoreBuilder *builder)
 		if (column->validity != NULL)
 			allocator.free(allocator.state, column->validity);
 		gstore_dictionary_free(&column->dictionary, &allocator);
+		gstore_scratch_free(&column->scratch);
+		gstore_column_bounds_free(&column->bounds, &allocator);
 	}
-	gstore_scratch_free(&builder->scratch);
 	allocator.free(allocator.state, builder);
+}
+
+void
+gstore_pgstrom_reset_column(GstoreBuilder *builder, int number)
+{
+	Column *column = &builder->columns[number];
+
+	if (column->validity != NULL && column->null_count > 0)
+		memset(column->validity, 0xFF, (column->rows + 7) / 8);
+	column->rows = 0;
+	column->null_count = 0;
+	column->added_row = 0;
+	gstore_dictionary_reset(&column->dictionary);
+	gstore_column_bounds_reset(&column->bounds);
 }
 
 void
 gstore_pgstrom_reset(GstoreBuilder *builder)
 {
 	for (int i = 0; i < builder->schema->ncols; i++)
-	{
-		Column *column = &builder->columns[i];
-
-		if (column->validity != NULL && column->null_count > 0)
-			memset(column->validity, 0xFF, (builder->rows + 7) / 8);
-		column->present = false;
-		column->null_count = 0;
-		column->added_row = 0;
-		gstore_dictionary_reset(&column->dictionary);
-	}
+		gstore_pgstrom_reset_column(builder, i);
 	builder->rows = 0;
-	builder->whole_bytes = 0;
-	memset(builder->rest_count, 0, sizeof(builder->rest_count));
-	builder->bitmap_count = 0;
-	builder->dictionary_bytes = 0;
-	builder->bytes = image_bytes(builder, 0);
+}
+
+const GstoreSchema *
+gstore_pgstrom_schema(const GstoreBuilder *builder)
+{
+	return builder->schema;
 }
 
 uint64
@@ -179,16 +208,21 @@ gstore_pgstrom_rows(const GstoreBuilder *builder)
 	return builder->rows;
 }
 
-uint64
-gstore_pgstrom_bytes(const GstoreBuilder *builder)
+void
+gstore_pgstrom_set_rows(GstoreBuilder *builder, uint64 rows)
 {
-	return builder->bytes;
+	builder->rows = rows;
 }
 
 uint64
 gstore_pgstrom_memory(const GstoreBuilder *builder)
 {
-	return builder->memory + builder->scratch.room;
+	uint64 bytes = sizeof(GstoreBuilder) +
+				   builder->schema->ncols * sizeof(Column);
+
+	for (int i = 0; i < builder->schema->ncols; i++)
+		bytes += builder->columns[i].memory + builder->columns[i].scratch.room;
+	return bytes;
 }
 
 void
@@ -198,149 +232,143 @@ gstore_pgstrom_limit(GstoreBuilder *builder, uint64 rows, uint64 bytes)
 	builder->max_bytes = bytes;
 }
 
-/* ---- adding a row ---- */
+void
+gstore_pgstrom_bounds(const GstoreBuilder *builder, int column, uint64 rows,
+					  GstoreBounds *bounds, int stride)
+{
+	gstore_column_bounds_get(&builder->columns[column].bounds, rows, bounds,
+							 stride);
+}
 
-/* Room for more rows in every column; on failure some have it, which is no
- * harm. */
+/* ---- room ---- */
+
+static GstoreCodecStatus
+no_memory(GstoreCodecError *error, int column)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, column,
+							 "out of memory", "");
+}
+
+static GstoreCodecStatus
+too_large(GstoreCodecError *error)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
+							 "a chunk exceeds the 32 GB that format \"pgstrom\" can address",
+							 "Lower gstore_fdw.chunk_size.");
+}
+
+static GstoreCodecStatus
+too_many(GstoreCodecError *error)
+{
+	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
+							 "a chunk of format \"pgstrom\" holds at most 4294967295 rows",
+							 "Lower gstore_fdw.chunk_size.");
+}
+
+/* Room for so many rows, at least twice as many as there was. */
 static bool
-make_room(GstoreBuilder *builder)
+grow_column(GstoreBuilder *builder, Column *column, uint64 rows)
 {
 	const GstoreAllocator *allocator = &builder->allocator;
-	uint64 before = builder->room;
-	uint64 room = before == 0 ? FIRST_ROOM : before * 2;
-	uint64 added = 0;
+	uint64 before = column->room;
+	uint64 room = Max(GSTORE_ALIGN(rows, FIRST_ROOM), before * 2);
+	uint8 *grown = allocator->resize(allocator->state, column->values,
+									 room * column->stride);
 
-	for (int i = 0; i < builder->schema->ncols; i++)
+	if (grown == NULL)
+		return false;
+	column->values = grown;
+	column->memory += (room - before) * column->stride;
+	if (column->kind != KIND_VARLENA)
 	{
-		Column *column = &builder->columns[i];
-		uint8 *grown;
-
-		if (column->kind == KIND_DROPPED)
-			continue;
-		grown = allocator->resize(allocator->state, column->values,
-								  room * column->stride);
-		if (grown == NULL)
-			return false;
-		column->values = grown;
-		added += (room - before) * column->stride;
-		if (column->kind == KIND_VARLENA)
-			continue;
 		grown = allocator->resize(allocator->state, column->validity,
 								  room / 8);
 		if (grown == NULL)
 			return false;
 		memset(grown + before / 8, 0xFF, (room - before) / 8);
 		column->validity = grown;
-		added += (room - before) / 8;
+		column->memory += (room - before) / 8;
 	}
-	builder->memory += added;
-	builder->room = room;
+	column->room = room;
 	return true;
 }
 
-static void
-count_present(GstoreBuilder *builder, Column *column, bool present)
+static inline bool
+make_room(GstoreBuilder *builder, Column *column, uint32 count)
 {
-	uint32 rest = column->stride % 8;
-	int by = present ? 1 : -1;
+	uint64 rows = column->rows + count;
 
-	column->present = present;
-	builder->whole_bytes += (int64) by * (int64) (column->stride - rest);
-	if (rest > 0)
-		builder->rest_count[rest] += by;
-	if (column->kind != KIND_VARLENA && column->null_count > 0)
-		builder->bitmap_count += by;
+	return likely(rows <= column->room) || grow_column(builder, column, rows);
 }
 
+/* ---- adding a row ---- */
+
 static void
-append_null(GstoreBuilder *builder, Column *column)
+append_null(Column *column)
 {
-	uint64 row = builder->rows;
+	uint64 row = column->rows;
 
 	memset(column->values + row * column->stride, 0, column->stride);
 	if (column->kind != KIND_VARLENA)
-	{
 		column->validity[row / 8] &= ~(1 << (row % 8));
-		if (column->present && column->null_count == 0)
-			builder->bitmap_count++;
-	}
 	column->null_count++;
 }
 
-/* Take back what a row that failed did to the columns before end. */
+/* Take back the last row. */
 static void
-undo_row(GstoreBuilder *builder, const bool *nulls, int end)
+undo_row(Column *column, bool isnull)
 {
-	uint64 row = builder->rows;
+	uint64 row = --column->rows;
 
-	for (int i = 0; i < end; i++)
+	if (isnull)
 	{
-		Column *column = &builder->columns[i];
-
-		if (column->kind == KIND_DROPPED)
-			continue;
-		if (nulls[i])
-		{
-			column->null_count--;
-			if (column->kind == KIND_VARLENA)
-				continue;
+		column->null_count--;
+		if (column->kind != KIND_VARLENA)
 			column->validity[row / 8] |= 1 << (row % 8);
-			if (column->present && column->null_count == 0)
-				builder->bitmap_count--;
-			continue;
-		}
-		if (column->kind == KIND_VARLENA && column->added_row == row + 1)
-		{
-			uint64 used = column->dictionary.used;
-
-			gstore_dictionary_undo(&column->dictionary,
-								   ((uint32 *) column->values)[row]);
-			builder->dictionary_bytes -= used - column->dictionary.used;
-		}
-		if (column->null_count == row)
-			count_present(builder, column, false);
 	}
+	else if (column->kind == KIND_VARLENA && column->added_row == row + 1)
+		gstore_dictionary_undo(&column->dictionary,
+							   ((uint32 *) column->values)[row]);
 }
 
-static GstoreCodecStatus
-append_varlena(GstoreBuilder *builder, Column *column, GstoreValue pointer,
-			   GstoreCodecError *error)
+/* A value's place in row `row'. */
+static inline GstoreCodecStatus
+append_varlena(GstoreBuilder *builder, Column *column, uint64 row,
+			   GstoreValue value, GstoreCodecError *error)
 {
-	uint64 used = column->dictionary.used;
-	int number = (int) (column - builder->columns);
-	GstoreVarlena value;
-	GstoreCodecStatus status;
+	const void *pointer = (const void *) (uintptr_t) value;
+	bool plain = column->def->compression == GSTORE_COMPRESSION_NONE &&
+				 gstore_varlena_is_plain(pointer);
+	GstoreVarlena varlena = gstore_varlena(pointer);
 	uint32 place;
 	bool added;
 
-	status = gstore_normalize((const void *) (uintptr_t) pointer,
-							  column->def->compression, &builder->scratch,
-							  &value, error);
-	if (unlikely(status != GSTORE_CODEC_OK))
+	if (unlikely(!plain))
 	{
-		error->column = number;
-		return status;
+		GstoreCodecStatus status =
+			gstore_normalize(pointer, column->def->compression,
+							 &column->scratch, &varlena, error);
+
+		if (status != GSTORE_CODEC_OK)
+			return status;
 	}
-	if (unlikely(used + value.body_bytes + 12 > builder->max_bytes))
-		return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, number,
+	if (unlikely(column->dictionary.used + varlena.body_bytes + 12 >
+				 builder->max_bytes))
+		return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
 								 "the values of one chunk exceed the 32 GB that format \"pgstrom\" can address",
 								 "Lower gstore_fdw.chunk_size.");
-	place = gstore_dictionary_place(&column->dictionary, &value,
-									&builder->allocator, &builder->memory,
+	place = gstore_dictionary_place(&column->dictionary, &varlena,
+									&builder->allocator, &column->memory,
 									&added);
 	if (unlikely(place == 0))
-		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, number,
-								 "out of memory", "");
+		return no_memory(error, -1);
 	if (added)
-	{
-		column->added_row = builder->rows + 1;
-		builder->dictionary_bytes += column->dictionary.used - used;
-	}
-	((uint32 *) column->values)[builder->rows] = place;
+		column->added_row = row + 1;
+	((uint32 *) column->values)[row] = place;
 	return GSTORE_CODEC_OK;
 }
 
-static void
+static inline void
 append_byref(Column *column, uint64 row, GstoreValue value)
 {
 	uint8 *target = column->values + row * column->stride;
@@ -351,30 +379,57 @@ append_byref(Column *column, uint64 row, GstoreValue value)
 }
 
 static GstoreCodecStatus
-too_many_rows(GstoreCodecError *error)
+append_one(GstoreBuilder *builder, Column *column, GstoreValue value,
+		   bool isnull, GstoreCodecError *error)
 {
-	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
-							 "a chunk of format \"pgstrom\" holds at most 4294967295 rows",
-							 "Lower gstore_fdw.chunk_size.");
+	uint64 row = column->rows;
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+
+	if (!make_room(builder, column, 1))
+		return no_memory(error, -1);
+	if (isnull)
+		append_null(column);
+	else
+		switch ((ColumnKind) column->kind)
+		{
+			case KIND_BYVAL1:
+				column->values[row] = (uint8) value;
+				break;
+			case KIND_BYVAL2:
+				((uint16 *) column->values)[row] = (uint16) value;
+				break;
+			case KIND_BYVAL4:
+				((uint32 *) column->values)[row] = (uint32) value;
+				break;
+			case KIND_BYVAL8:
+				((uint64 *) column->values)[row] = value;
+				break;
+			case KIND_VARLENA:
+				status = append_varlena(builder, column, row, value, error);
+				break;
+			default:
+				append_byref(column, row, value);
+				break;
+		}
+	if (status == GSTORE_CODEC_OK)
+		column->rows++;
+	return status;
 }
 
+/* Take the columns' latest row in. */
 static GstoreCodecStatus
-too_many_bytes(GstoreCodecError *error)
+add_bounds(GstoreBuilder *builder, const GstoreValue *values,
+		   const bool *nulls, GstoreCodecError *error)
 {
-	return gstore_codec_fail(error, GSTORE_CODEC_LIMIT, -1,
-							 "a chunk exceeds the 32 GB that format \"pgstrom\" can address",
-							 "Lower gstore_fdw.chunk_size.");
-}
-
-/* Before a row: is there room? */
-static GstoreCodecStatus
-check_room(GstoreBuilder *builder, GstoreCodecError *error)
-{
-	if (builder->rows >= builder->max_rows)
-		return too_many_rows(error);
-	if (builder->rows >= builder->room && !make_room(builder))
-		return gstore_codec_fail(error, GSTORE_CODEC_OUT_OF_MEMORY, -1,
-								 "out of memory", "");
+	for (int i = 0; i < builder->schema->ncols; i++)
+		if (!gstore_column_bounds_add(&builder->columns[i].bounds, &values[i],
+									  &nulls[i], 1, &builder->allocator))
+		{
+			while (--i >= 0)
+				gstore_column_bounds_undo(&builder->columns[i].bounds,
+										  nulls[i]);
+			return no_memory(error, -1);
+		}
 	return GSTORE_CODEC_OK;
 }
 
@@ -382,68 +437,155 @@ GstoreCodecStatus
 gstore_pgstrom_append(GstoreBuilder *builder, const GstoreValue *values,
 					  const bool *nulls, GstoreCodecError *error)
 {
-	uint64 row = builder->rows;
 	int ncols = builder->schema->ncols;
-	Column *column = builder->columns;
-	uint64 bytes;
+	Column *columns = builder->columns;
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+	int i;
 
-	if (unlikely(row >= builder->room || row >= builder->max_rows))
+	if (unlikely(builder->rows >= builder->max_rows))
+		return too_many(error);
+	for (i = 0; i < ncols; i++)
 	{
-		GstoreCodecStatus status = check_room(builder, error);
-
-		if (status != GSTORE_CODEC_OK)
-			return status;
-	}
-	for (int i = 0; i < ncols; i++, column++)
-	{
-		if (column->kind == KIND_DROPPED)
+		if (columns[i].kind == KIND_DROPPED)
 			continue;
+		status = append_one(builder, &columns[i], values[i], nulls[i], error);
+		if (unlikely(status != GSTORE_CODEC_OK))
+		{
+			error->column = i;
+			break;
+		}
+	}
+	if (status == GSTORE_CODEC_OK &&
+		unlikely(gstore_pgstrom_bytes(builder) > builder->max_bytes))
+		status = too_large(error);
+	if (status == GSTORE_CODEC_OK)
+		status = add_bounds(builder, values, nulls, error);
+	if (unlikely(status != GSTORE_CODEC_OK))
+	{
+		while (--i >= 0)
+			if (columns[i].kind != KIND_DROPPED)
+				undo_row(&columns[i], nulls[i]);
+		return status;
+	}
+	builder->rows++;
+	return GSTORE_CODEC_OK;
+}
+
+/* ---- adding a column's values ---- */
+
+static void
+mark_nulls(Column *column, const bool *nulls, uint32 count)
+{
+	uint64 row = column->rows;
+
+	for (uint32 i = 0; nulls != NULL && i < count; i++, row++)
 		if (nulls[i])
 		{
-			append_null(builder, column);
+			if (column->kind != KIND_VARLENA)
+				column->validity[row / 8] &= ~(1 << (row % 8));
+			column->null_count++;
+		}
+}
+
+#define APPEND_FIXED(type) \
+	do \
+	{ \
+		type *target = (type *) column->values + column->rows; \
+\
+		if (nulls == NULL) \
+			for (uint32 i = 0; i < count; i++) \
+				target[i] = (type) values[i]; \
+		else \
+			for (uint32 i = 0; i < count; i++) \
+				target[i] = nulls[i] ? 0 : (type) values[i]; \
+	} while (0)
+
+static void
+append_byrefs(Column *column, const GstoreValue *values, const bool *nulls,
+			  uint32 count)
+{
+	for (uint32 i = 0; i < count; i++)
+		if (nulls != NULL && nulls[i])
+			memset(column->values + (column->rows + i) * column->stride, 0,
+				   column->stride);
+		else
+			append_byref(column, column->rows + i, values[i]);
+}
+
+static GstoreCodecStatus
+append_varlenas(GstoreBuilder *builder, Column *column,
+				const GstoreValue *values, const bool *nulls, uint32 count,
+				GstoreCodecError *error)
+{
+	uint64 row = column->rows;
+
+	for (uint32 i = 0; i < count; i++, row++)
+	{
+		GstoreCodecStatus status;
+
+		if (nulls != NULL && nulls[i])
+		{
+			((uint32 *) column->values)[row] = 0;
 			continue;
 		}
-		switch ((ColumnKind) column->kind)
+		status = append_varlena(builder, column, row, values[i], error);
+		if (unlikely(status != GSTORE_CODEC_OK))
 		{
-			case KIND_BYVAL1:
-				column->values[row] = (uint8) values[i];
-				break;
-			case KIND_BYVAL2:
-				((uint16 *) column->values)[row] = (uint16) values[i];
-				break;
-			case KIND_BYVAL4:
-				((uint32 *) column->values)[row] = (uint32) values[i];
-				break;
-			case KIND_BYVAL8:
-				((uint64 *) column->values)[row] = values[i];
-				break;
-			case KIND_VARLENA:
-			{
-				GstoreCodecStatus status =
-					append_varlena(builder, column, values[i], error);
-
-				if (unlikely(status != GSTORE_CODEC_OK))
-				{
-					undo_row(builder, nulls, i);
-					return status;
-				}
-				break;
-			}
-			default:
-				append_byref(column, row, values[i]);
-				break;
+			error->row = i;
+			return status;
 		}
-		if (unlikely(!column->present))
-			count_present(builder, column, true);
 	}
-	bytes = image_bytes(builder, row + 1);
-	if (unlikely(bytes > builder->max_bytes))
+	return GSTORE_CODEC_OK;
+}
+
+GstoreCodecStatus
+gstore_pgstrom_append_column(GstoreBuilder *builder, int number,
+							 const GstoreValue *values, const bool *nulls,
+							 uint32 count, GstoreCodecError *error)
+{
+	Column *column = &builder->columns[number];
+	GstoreCodecStatus status = GSTORE_CODEC_OK;
+
+	if (column->kind == KIND_DROPPED)
+		return GSTORE_CODEC_OK;
+	if (column->rows + count > builder->max_rows)
+		return too_many(error);
+	if (!make_room(builder, column, count))
+		return no_memory(error, number);
+	switch ((ColumnKind) column->kind)
 	{
-		undo_row(builder, nulls, ncols);
-		return too_many_bytes(error);
+		case KIND_BYVAL1:
+			APPEND_FIXED(uint8);
+			break;
+		case KIND_BYVAL2:
+			APPEND_FIXED(uint16);
+			break;
+		case KIND_BYVAL4:
+			APPEND_FIXED(uint32);
+			break;
+		case KIND_BYVAL8:
+			APPEND_FIXED(uint64);
+			break;
+		case KIND_VARLENA:
+			status = append_varlenas(builder, column, values, nulls, count,
+									 error);
+			break;
+		default:
+			append_byrefs(column, values, nulls, count);
+			break;
 	}
-	builder->bytes = bytes;
-	builder->rows = row + 1;
+	if (status != GSTORE_CODEC_OK)
+	{
+		error->column = number;
+		return status;
+	}
+	mark_nulls(column, nulls, count);
+	column->rows += count;
+	if (column_bytes(column) > builder->max_bytes)
+		return too_large(error);
+	if (!gstore_column_bounds_add(&column->bounds, values, nulls, count,
+								  &builder->allocator))
+		return no_memory(error, number);
 	return GSTORE_CODEC_OK;
 }
 
@@ -461,8 +603,9 @@ write_padded(uint8 *target, const uint8 *source, uint64 bytes)
 }
 
 static void
-write_block(const Column *column, uint64 rows, uint8 *target)
+write_block(const Column *column, uint8 *target)
 {
+	uint64 rows = column->rows;
 	uint64 array = rows * column->stride;
 
 	if (column->kind == KIND_VARLENA)
@@ -501,24 +644,6 @@ describe_column(const GstoreColumn *def, GstorePgstromColumn *meta)
 	meta->atttypmod = def->typmod;
 	meta->va_offset = 0;
 	meta->va_length = 0;
-}
-
-/* Bytes of a column's block; one that is NULL in every row has none. */
-static uint64
-block_bytes(const GstoreColumn *def, uint64 rows, const GstoreColumnSize *size)
-{
-	uint64 bytes;
-
-	if (def->dropped || size->nulls == rows)
-		return 0;
-	bytes = GSTORE_ALIGN(rows * GSTORE_PGSTROM_STRIDE(def->attlen,
-													  def->attalign),
-						 8);
-	if (def->attlen < 0)
-		bytes += size->bytes;
-	else if (size->nulls > 0)
-		bytes += GSTORE_ALIGN((rows + 7) / 8, 8);
-	return bytes;
 }
 
 /* The header without its columns. */
@@ -570,6 +695,32 @@ end_header(void *image, uint64 at)
 	header->usage = (uint32) (at / 8);
 }
 
+void
+gstore_pgstrom_write_header(GstoreBuilder *builder, void *image)
+{
+	const GstoreSchema *schema = builder->schema;
+	uint64 at = GSTORE_PGSTROM_BODY(schema->ncols);
+
+	begin_header(schema, builder->rows, image);
+	for (int i = 0; i < schema->ncols; i++)
+	{
+		builder->columns[i].at = at;
+		put_column(schema, i, column_bytes(&builder->columns[i]), image, &at);
+	}
+	end_header(image, at);
+}
+
+void
+gstore_pgstrom_write_column(GstoreBuilder *builder, int number, void *image)
+{
+	const Column *column = &builder->columns[number];
+
+	if (column_bytes(column) > 0)
+		write_block(column, (uint8 *) image + column->at);
+}
+
+/* ---- an image without its rows ---- */
+
 GstoreCodecStatus
 gstore_pgstrom_lay_out(const GstoreSchema *schema, uint64 rows,
 					   const GstoreColumnSize *sizes, void *header,
@@ -578,7 +729,7 @@ gstore_pgstrom_lay_out(const GstoreSchema *schema, uint64 rows,
 	uint64 at = GSTORE_PGSTROM_BODY(schema->ncols);
 
 	if (rows > GSTORE_PGSTROM_MAX_ROWS)
-		return too_many_rows(error);
+		return too_many(error);
 	begin_header(schema, rows, header);
 	for (int i = 0; i < schema->ncols; i++)
 	{
@@ -586,30 +737,10 @@ gstore_pgstrom_lay_out(const GstoreSchema *schema, uint64 rows,
 
 		if (bytes > GSTORE_PGSTROM_MAX_BYTES ||
 			at > GSTORE_PGSTROM_MAX_BYTES - bytes)
-			return too_many_bytes(error);
+			return too_large(error);
 		put_column(schema, i, bytes, header, &at);
 	}
 	end_header(header, at);
 	*image_bytes = at;
 	return GSTORE_CODEC_OK;
-}
-
-void
-gstore_pgstrom_write(const GstoreBuilder *builder, void *image)
-{
-	const GstoreSchema *schema = builder->schema;
-	uint64 at = GSTORE_PGSTROM_BODY(schema->ncols);
-
-	begin_header(schema, builder->rows, image);
-	for (int i = 0; i < schema->ncols; i++)
-	{
-		const Column *column = &builder->columns[i];
-		GstoreColumnSize size = {column->null_count, column->dictionary.used};
-		uint64 bytes = block_bytes(column->def, builder->rows, &size);
-
-		if (bytes > 0)
-			write_block(column, builder->rows, (uint8 *) image + at);
-		put_column(schema, i, bytes, image, &at);
-	}
-	end_header(image, at);
 }

@@ -257,7 +257,7 @@ static GstoreCodecStatus
 validate_column(const GstoreImage *image, int column, const uint8 *bytes,
 				GstoreCodecError *error)
 {
-	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN];
+	GstoreByteRange ranges[GSTORE_RANGES_PER_COLUMN] = {{0, 0}};
 	const void *pointers[GSTORE_RANGES_PER_COLUMN];
 	GstoreColumnView view;
 	GstoreCodecStatus status;
@@ -305,10 +305,17 @@ const GstoreCodec gstore_pgstrom_codec = {
 	.builder_destroy = gstore_pgstrom_destroy,
 	.builder_reset = gstore_pgstrom_reset,
 	.append = gstore_pgstrom_append,
+	.append_column = gstore_pgstrom_append_column,
+	.set_rows = gstore_pgstrom_set_rows,
+	.builder_schema = gstore_pgstrom_schema,
 	.builder_rows = gstore_pgstrom_rows,
 	.builder_image_bytes = gstore_pgstrom_bytes,
+	.builder_column_bytes = gstore_pgstrom_column_bytes,
 	.builder_memory = gstore_pgstrom_memory,
-	.builder_write = gstore_pgstrom_write,
+	.builder_bounds = gstore_pgstrom_bounds,
+	.write_header = gstore_pgstrom_write_header,
+	.write_column = gstore_pgstrom_write_column,
+	.reset_column = gstore_pgstrom_reset_column,
 	.lay_out = gstore_pgstrom_lay_out,
 	.header_bytes = header_bytes,
 	.open = open_image,

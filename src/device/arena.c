@@ -59,6 +59,14 @@
 #include "device/headroom.h"
 #include "device/pages.h"
 
+/* Of Linux 5.14; others say that they do not know it. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
+
+/* Fewer bytes are not worth a call. */
+#define MAPPED_AT_ONCE (UINT64_C(256) << 10)
+
 #define ARENA_AREAS 2
 
 /* Runs of pages one round of punching takes. */
@@ -388,6 +396,18 @@ gstore_arena_pointer(uint64 offset)
 {
 	Assert(offset < arena_bytes);
 	return arena_base + offset;
+}
+
+void
+gstore_arena_map(uint64 offset, uint64 length)
+{
+	char *memory = arena_base + offset;
+
+	/* A page that is first read is mapped together with its neighbours, one
+	 * that is first written to is mapped alone. */
+	if (length < MAPPED_AT_ONCE ||
+		madvise(memory, length, MADV_POPULATE_READ) != 0)
+		(void) *(volatile const char *) memory;
 }
 
 void *

@@ -72,6 +72,11 @@ extern void gstore_arena_free(uint64 offset, uint64 length);
 /* The mapping of an extent.  device/, request/view.c and the keeper only. */
 extern void *gstore_arena_pointer(uint64 offset);
 
+/* This process is to write all of an extent: a process that comes to a page for
+ * the first time takes longer to get there than to fill it, but for many pages at
+ * once.  Does what it can. */
+extern void gstore_arena_map(uint64 offset, uint64 length);
+
 extern void gstore_arena_usage(GstoreArenaArea area, GstoreArenaUsage *usage);
 
 /* Base and bytes of the staging area, for page-locking. */

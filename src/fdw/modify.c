@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "executor/nodeModifyTable.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/appendinfo.h"
 #include "optimizer/planmain.h"
@@ -22,6 +23,8 @@
 
 #include "compat.h"
 #include "codec/arrow.h"
+#include "codec/batch.h"
+#include "exec/exec.h"
 #include "fdw/columns.h"
 #include "fdw/routine.h"
 #include "fdw/rowaddress.h"
@@ -39,14 +42,27 @@ struct GstoreModify
 	GstoreDeleter *deleter; /* UPDATE, DELETE; made with the first row */
 	AttrNumber row_attno;	/* of the junk attribute "ctid" */
 	bool by_update;
-	CmdType operation; /* the statement's: an UPDATE may insert */
+	CmdType operation;	/* the statement's: an UPDATE may insert */
+	bool any_form;		/* some values have to be put in another form */
+	bool only_not_null; /* no other constraint is to be checked */
 	int nspecial;
-	int *special;		  /* [nspecial] columns that may need preparing:
+	int *special;			  /* [nspecial] columns that may need preparing:
 							 * varlena, and those kept as text */
-	GstoreForm **forms;	  /* [natts], NULL: stored as it is */
-	TupleTableSlot *slot; /* being appended */
-	Datum *values;		  /* [natts] flattened row */
+	GstoreForm **forms;		  /* [natts], NULL: stored as it is */
+	TupleTableSlot *slot;	  /* being appended */
+	Datum *values;			  /* [natts] flattened row */
+	void (*watch)(void *arg); /* or NULL */
+	void *watch_arg;
+	uint64 watched; /* rows inserted since it was set */
 };
+
+/* What a batch does not read of a tuple, and what it reads where. */
+StaticAssertDecl(GSTORE_TUPLE_SKIP + 2 == offsetof(HeapTupleHeaderData, t_infomask2) &&
+					 GSTORE_TUPLE_SKIP + 4 == offsetof(HeapTupleHeaderData, t_infomask) &&
+					 GSTORE_TUPLE_SKIP + 6 == offsetof(HeapTupleHeaderData, t_hoff) &&
+					 GSTORE_TUPLE_SKIP + 7 == offsetof(HeapTupleHeaderData, t_bits) &&
+					 HEAP_HASNULL == 1,
+				 "a tuple's header is as codec/batch.c reads it");
 
 /* ---- planning ---- */
 
@@ -80,36 +96,32 @@ add_update_targets(PlannerInfo *root, Index rtindex, RangeTblEntry *rte,
 
 /* ---- begin and end ---- */
 
-/* The value that the row being appended has in a column, for an error. */
+/* A value that was refused, or that of the row being appended, for an error. */
 static char *
-refused_value(void *state, int column)
+refused_value(void *state, int column, const GstoreValue *value)
 {
-	TupleTableSlot *slot = ((GstoreModify *) state)->slot;
+	GstoreModify *modify = state;
 
-	return gstore_value_text(TupleDescAttr(slot->tts_tupleDescriptor,
-										   column)
-								 ->atttypid,
-							 slot->tts_values[column]);
+	return gstore_value_text(modify->target->schema->columns[column].typid,
+							 value != NULL ? (Datum) *value
+										   : modify->slot->tts_values[column]);
 }
 
-GstoreModify *
-gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
+static struct varlena *
+storable_value(GstoreValue value)
 {
-	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
-	Relation relation = rinfo->ri_RelationDesc;
+	return (struct varlena *) DatumGetPointer(gstore_flatten((Datum) value));
+}
+
+static GstoreModify *
+create_state(Relation relation, CmdType command)
+{
 	TupleDesc desc = RelationGetDescr(relation);
 	GstoreModify *state = palloc0(sizeof(GstoreModify));
 
-	gstore_lock_for_writing(RelationGetRelid(relation));
-	CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
 	state->target = gstore_target(relation);
 	state->by_update = command == CMD_UPDATE;
 	state->operation = command;
-	if (command != CMD_DELETE)
-	{
-		state->writer = gstore_writer_begin(state->target, state->by_update);
-		gstore_writer_on_refusal(state->writer, refused_value, state);
-	}
 	state->values = palloc(Max(1, desc->natts) * sizeof(Datum));
 	state->special = palloc(Max(1, desc->natts) * sizeof(int));
 	state->forms = palloc0(Max(1, desc->natts) * sizeof(GstoreForm *));
@@ -124,9 +136,74 @@ gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
 										  attribute->atttypmod);
 		if (attribute->attlen == -1 || state->forms[i] != NULL)
 			state->special[state->nspecial++] = i;
+		state->any_form = state->any_form || state->forms[i] != NULL;
 	}
+	state->only_not_null = desc->constr == NULL || desc->constr->num_check == 0;
+	return state;
+}
+
+static void
+set_writer(GstoreModify *state, GstoreWriter *writer)
+{
+	state->writer = writer;
+	gstore_writer_on_refusal(writer, refused_value, state);
+	gstore_writer_make_storable(writer, storable_value);
+}
+
+GstoreModify *
+gstore_modify_begin(EState *estate, ResultRelInfo *rinfo, CmdType command)
+{
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	Relation relation = rinfo->ri_RelationDesc;
+	GstoreModify *state;
+
+	gstore_lock_for_writing(RelationGetRelid(relation));
+	CheckForSerializableConflictIn(relation, NULL, InvalidBlockNumber);
+	state = create_state(relation, command);
+	if (command != CMD_DELETE)
+		set_writer(state, gstore_writer_begin(state->target, state->by_update,
+											  gstore_exec_threads()));
 	MemoryContextSwitchTo(old);
 	return state;
+}
+
+GstoreModify *
+gstore_modify_begin_helping(EState *estate, ResultRelInfo *rinfo,
+							GstoreHelper *helper, int threads)
+{
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	GstoreModify *state = create_state(rinfo->ri_RelationDesc, CMD_INSERT);
+
+	set_writer(state, gstore_writer_begin_helping(state->target, helper,
+												  threads));
+	MemoryContextSwitchTo(old);
+	return state;
+}
+
+void
+gstore_modify_set_threads(GstoreModify *state, int threads)
+{
+	gstore_writer_set_threads(state->writer, threads);
+}
+
+void
+gstore_modify_publish(GstoreModify *state, GstoreChunk *chunk,
+					  GstoreHold *hold)
+{
+	gstore_writer_publish(state->writer, chunk, hold);
+}
+
+void
+gstore_modify_watch(GstoreModify *state, void (*watch)(void *arg), void *arg)
+{
+	state->watch = watch;
+	state->watch_arg = arg;
+}
+
+uint64
+gstore_modify_watched(const GstoreModify *state)
+{
+	return state->watched;
 }
 
 static void
@@ -183,6 +260,34 @@ end_modify(EState *estate, ResultRelInfo *rinfo)
 
 /* ---- rows ---- */
 
+/* The tuple that is in a slot as bytes, with all columns; NULL: there is none. */
+static HeapTuple
+tuple_of(TupleTableSlot *slot)
+{
+	HeapTuple tuple = NULL;
+
+	if (TTS_IS_HEAPTUPLE(slot) || TTS_IS_BUFFERTUPLE(slot))
+		tuple = ((HeapTupleTableSlot *) slot)->tuple;
+	else if (TTS_IS_MINIMALTUPLE(slot))
+		tuple = ((MinimalTupleTableSlot *) slot)->tuple;
+	if (tuple == NULL || HeapTupleHeaderGetNatts(tuple->t_data) !=
+							 slot->tts_tupleDescriptor->natts)
+		return NULL;
+	return tuple;
+}
+
+/* To see that, a tuple need not be taken apart. */
+static inline bool
+has_no_null(TupleTableSlot *slot, HeapTuple tuple)
+{
+	int natts = slot->tts_tupleDescriptor->natts;
+
+	if (tuple != NULL)
+		return !HeapTupleHasNulls(tuple);
+	return slot->tts_nvalid == natts &&
+		   memchr(slot->tts_isnull, true, natts) == NULL;
+}
+
 /*
  * What makes a new row refused.  Row policies too, where the row came through a
  * partitioned table that has them: of a foreign table core expects that whoever
@@ -190,7 +295,7 @@ end_modify(EState *estate, ResultRelInfo *rinfo)
  */
 static void
 check_row(EState *estate, ResultRelInfo *rinfo, GstoreModify *state,
-		  TupleTableSlot *slot)
+		  TupleTableSlot *slot, HeapTuple tuple)
 {
 	Relation relation = rinfo->ri_RelationDesc;
 
@@ -201,7 +306,8 @@ check_row(EState *estate, ResultRelInfo *rinfo, GstoreModify *state,
 		if (state->operation != CMD_INSERT)
 			ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, rinfo, slot, estate);
 	}
-	if (RelationGetDescr(relation)->constr != NULL)
+	if (RelationGetDescr(relation)->constr != NULL &&
+		!(state->only_not_null && has_no_null(slot, tuple)))
 		ExecConstraints(rinfo, slot, estate);
 	if (relation->rd_rel->relispartition)
 		ExecPartitionCheck(rinfo, slot, estate, true);
@@ -243,16 +349,41 @@ prepare_values(EState *estate, GstoreModify *state, TupleTableSlot *slot)
 	return values;
 }
 
+/* tuple: the slot's, or NULL. */
 static void
-append_row(EState *estate, GstoreModify *state, TupleTableSlot *slot)
+append_row(EState *estate, GstoreModify *state, TupleTableSlot *slot,
+		   HeapTuple tuple)
 {
 	Datum *values;
 
-	slot_getallattrs(slot);
 	state->slot = slot;
+	if (tuple != NULL && !state->any_form && !HeapTupleHasExternal(tuple) &&
+		gstore_writer_append_tuple(state->writer, tuple->t_data,
+								   tuple->t_len))
+		return;
+	slot_getallattrs(slot);
+	if (!state->any_form &&
+		gstore_writer_append_storable(state->writer,
+									  (const GstoreValue *) slot->tts_values,
+									  slot->tts_isnull))
+		return;
 	values = prepare_values(estate, state, slot);
 	gstore_writer_append(state->writer, (const GstoreValue *) values,
 						 slot->tts_isnull);
+}
+
+/* A new row whose generated columns are there. */
+static void
+insert_row(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
+{
+	GstoreModify *state = rinfo->ri_FdwState;
+	HeapTuple tuple = tuple_of(slot);
+
+	check_row(estate, rinfo, state, slot, tuple);
+	append_row(estate, state, slot, tuple);
+	if (unlikely(state->watch != NULL) &&
+		++state->watched % GSTORE_WATCH_ROWS == 0)
+		state->watch(state->watch_arg);
 }
 
 static TupleTableSlot *
@@ -260,9 +391,22 @@ exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
 	(void) plan_slot;
-	check_row(estate, rinfo, rinfo->ri_FdwState, slot);
-	append_row(estate, rinfo->ri_FdwState, slot);
+	insert_row(estate, rinfo, slot);
 	return slot;
+}
+
+void
+gstore_modify_insert(EState *estate, ResultRelInfo *rinfo,
+					 TupleTableSlot *slot)
+{
+	Relation relation = rinfo->ri_RelationDesc;
+	const TupleConstr *constr = RelationGetDescr(relation)->constr;
+
+	/* Expressions may refer to it. */
+	slot->tts_tableOid = RelationGetRelid(relation);
+	if (constr != NULL && constr->has_generated_stored)
+		ExecComputeStoredGenerated(rinfo, estate, slot, CMD_INSERT);
+	insert_row(estate, rinfo, slot);
 }
 
 bool
@@ -291,10 +435,12 @@ gstore_modify_update(EState *estate, ResultRelInfo *rinfo,
 					 GstoreModify *state, ItemPointer tid,
 					 TupleTableSlot *slot)
 {
-	check_row(estate, rinfo, state, slot);
+	HeapTuple tuple = tuple_of(slot);
+
+	check_row(estate, rinfo, state, slot, tuple);
 	if (!gstore_modify_delete(estate, rinfo, state, tid))
 		return false;
-	append_row(estate, state, slot);
+	append_row(estate, state, slot, tuple);
 	return true;
 }
 

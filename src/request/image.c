@@ -13,8 +13,9 @@
  *					is no room for one now
  *
  * Reserving waits for nothing but, when memory is short, for the keeper to free
- * what is dead; placing waits for the keeper, and for a narrow window.  The
- * device's memory is taken when the image is placed.
+ * what is dead; placing waits for the keeper, and for a narrow window, but for a
+ * staged image that was sent some time before.  The device's memory is taken when
+ * the image is sent or placed.
  */
 #include "postgres.h"
 
@@ -40,12 +41,13 @@ struct GstoreImageSpace
 	GstoreHold *hold;
 	Place place;
 	int device;
-	uint32 epoch;		/* of the device; IN_ARENA only */
-	uint64 bytes;		/* of the image */
-	uint64 offset;		/* the extent or window */
-	uint64 length;		/* 0: it was passed on */
-	GstoreShelf *shelf; /* from which it is cut, where it stays in the arena;
-						 * or NULL */
+	uint32 epoch;			/* of the device; IN_ARENA only */
+	uint64 bytes;			/* of the image */
+	uint64 offset;			/* the extent or window */
+	uint64 length;			/* 0: it was passed on */
+	GstoreShelf *shelf;		/* from which it is cut, where it stays in the
+							 * arena; or NULL */
+	GstoreRequest *request; /* STAGED: that copies it; NULL: none yet */
 	char *purpose;
 };
 
@@ -290,21 +292,18 @@ gstore_image_memory(GstoreImageSpace *space)
 {
 	void *memory = gstore_arena_pointer(space->offset);
 
-	/* A page that is first read is mapped together with its neighbours, one
-	 * that is first written to is mapped alone. */
 	if (space->length > 0)
-		(void) *(volatile const char *) memory;
+		gstore_arena_map(space->offset, space->length);
 	return memory;
 }
 
 /* ---- placing ---- */
 
-/* Have an upload done; where the device is full, once more after what can be
- * freed was freed. */
+/* Have an upload done that was submitted; where the device is full, once more
+ * after what can be freed was freed. */
 static void
-upload(GstoreRequest *request, const char *purpose)
+finish_upload(GstoreRequest *request, const char *purpose)
 {
-	gstore_request_submit(request);
 	gstore_request_await(request);
 	if (request->error.kind == GSTORE_DEVICE_OUT_OF_MEMORY)
 	{
@@ -315,18 +314,37 @@ upload(GstoreRequest *request, const char *purpose)
 }
 
 /* The window becomes the request's, which copies all of it. */
+void
+gstore_image_send(GstoreImageSpace *space)
+{
+	GstoreRequest *request;
+
+	if (space->place != STAGED || space->request != NULL)
+		return;
+	request = gstore_request_begin(GSTORE_REQUEST_UPLOAD, space->device);
+	request->bytes = space->bytes;
+	request->staging_offset = space->offset;
+	request->staging_length = space->length;
+	space->length = 0;
+	gstore_request_submit(request);
+	space->request = request;
+}
+
+bool
+gstore_image_is_there(const GstoreImageSpace *space)
+{
+	return space->request == NULL || gstore_request_is_done(space->request);
+}
+
 static GstoreLocation
 place_staged(GstoreImageSpace *space)
 {
 	GstoreRequest *request;
 	GstoreLocation location;
 
-	request = gstore_request_begin(GSTORE_REQUEST_UPLOAD, space->device);
-	request->bytes = space->bytes;
-	request->staging_offset = space->offset;
-	request->staging_length = space->length;
-	space->length = 0;
-	upload(request, space->purpose);
+	gstore_image_send(space);
+	request = space->request;
+	finish_upload(request, space->purpose);
 	location = request->location;
 	request->location.kind = GSTORE_LOCATION_NONE;
 	gstore_request_end(request);
@@ -397,7 +415,8 @@ place_pooled(GstoreImageSpace *space)
 
 	request = gstore_request_begin(GSTORE_REQUEST_UPLOAD, space->device);
 	request->bytes = space->bytes;
-	upload(request, space->purpose);
+	gstore_request_submit(request);
+	finish_upload(request, space->purpose);
 	location = request->location;
 	write_pieces(space, location);
 	request->location.kind = GSTORE_LOCATION_NONE;

@@ -59,6 +59,10 @@ extern GstoreImageSpace *gstore_image_reserve_shareable(int device,
 														uint64 bytes,
 														const char *purpose);
 extern void *gstore_image_memory(GstoreImageSpace *space);
+/* Send the written image on its way, which is not waited for; and is it there?
+ * Both may be left out. */
+extern void gstore_image_send(GstoreImageSpace *space);
+extern bool gstore_image_is_there(const GstoreImageSpace *space);
 /* Bring the written image to its place and return it; the caller owns the
  * location from then on.  The space is gone. */
 extern GstoreLocation gstore_image_place(GstoreImageSpace *space);

@@ -22,6 +22,7 @@ gstore_wait_event(GstoreWaitEvent event)
 		[GSTORE_WAIT_REQUEST] = "GstoreRequest",
 		[GSTORE_WAIT_SLOT] = "GstoreRequestSlot",
 		[GSTORE_WAIT_STAGING] = "GstoreStaging",
+		[GSTORE_WAIT_HANDOVER] = "GstoreHandover",
 	};
 	static uint32 events[GSTORE_WAIT_EVENTS];
 

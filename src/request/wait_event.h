@@ -14,6 +14,8 @@ typedef enum GstoreWaitEvent
 	GSTORE_WAIT_REQUEST,	  /* for the keeper to answer */
 	GSTORE_WAIT_SLOT,		  /* for a free slot of the request pool */
 	GSTORE_WAIT_STAGING,	  /* for a narrow staging window */
+	GSTORE_WAIT_HANDOVER,	  /* for chunks of parallel workers, or to be rid
+							   * of them */
 	GSTORE_WAIT_EVENTS
 } GstoreWaitEvent;
 

@@ -1,7 +1,7 @@
 /*
  * held.c
- *	  The functions behind gstore_held and gstore_progress_compact: what memory
- *	  nobody needs but somebody keeps, and how far compacting is.
+ *	  The functions behind gstore_held and gstore_progress_*: what memory nobody
+ *	  needs but somebody keeps, and how far long operations are.
  *
  * Who keeps it is found in SQL, where PostgreSQL's own views know the
  * transactions; here is only which memory waits for which of them.
@@ -159,45 +159,86 @@ gstore_dead(PG_FUNCTION_ARGS)
 
 /* ---- progress ---- */
 
-static const char *const phases[] = {
-	[GSTORE_PROGRESS_CHOOSING] = "choosing chunks",
-	[GSTORE_PROGRESS_READING] = "reading chunks",
-	[GSTORE_PROGRESS_WRITING] = "writing merged chunk",
-	[GSTORE_PROGRESS_SWAPPING] = "swapping chunks",
+static const char *const compact_phases[] = {
+	[GSTORE_COMPACT_CHOOSING] = "choosing chunks",
+	[GSTORE_COMPACT_READING] = "reading chunks",
+	[GSTORE_COMPACT_WRITING] = "writing merged chunk",
+	[GSTORE_COMPACT_SWAPPING] = "swapping chunks",
 };
+
+static const char *const load_phases[] = {
+	[GSTORE_LOAD_LOCKING] = "waiting for writers",
+	[GSTORE_LOAD_COPYING] = "copying rows",
+	[GSTORE_LOAD_FINISHING] = "writing last chunks",
+};
+
+/* What a view shows of a place: most are numbers. */
+static Datum
+shown(GstoreProgressPlace place, int64 value)
+{
+	switch (place)
+	{
+		case GSTORE_COMPACT_PHASE:
+			return CStringGetTextDatum(compact_phases[value]);
+		case GSTORE_LOAD_PHASE:
+			return CStringGetTextDatum(load_phases[value]);
+		case GSTORE_LOAD_SOURCE:
+			return ObjectIdGetDatum((Oid) value);
+		default:
+			return Int64GetDatum(value);
+	}
+}
+
+/* Columns before the places. */
+#define FIRST_PLACE 3
+
+/* The view of a command, whose last place is before end. */
+static Datum
+report(FunctionCallInfo fcinfo, GstoreProgressCommand command,
+	   GstoreProgressPlace end)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	int nplaces = end % GSTORE_PROGRESS_PLACES;
+	GstoreProgress *list;
+	int count;
+
+	InitMaterializedSRF(fcinfo, 0);
+	list = gstore_progress_list(command, &count);
+	for (int i = 0; i < count; i++)
+	{
+		const GstoreProgress *progress = &list[i];
+		Datum values[FIRST_PLACE + GSTORE_PROGRESS_PLACES];
+		bool nulls[FIRST_PLACE + GSTORE_PROGRESS_PLACES] = {false};
+
+		values[0] = Int32GetDatum(progress->pid);
+		values[1] = ObjectIdGetDatum(progress->database);
+		values[2] = ObjectIdGetDatum(progress->table);
+		for (int place = 0; place < nplaces; place++)
+			values[FIRST_PLACE + place] =
+				shown((GstoreProgressPlace) (end - nplaces + place),
+					  progress->places[place]);
+		/* As PostgreSQL's own views of progress do. */
+		if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) &&
+			!has_privs_of_role(GetUserId(), progress->role))
+			memset(&nulls[2], true, (1 + nplaces) * sizeof(bool));
+		tuplestore_putvalues(result->setResult, result->setDesc, values,
+							 nulls);
+	}
+	return (Datum) 0;
+}
 
 PG_FUNCTION_INFO_V1(gstore_progress_compact);
 
 Datum
 gstore_progress_compact(PG_FUNCTION_ARGS)
 {
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	GstoreProgress *list;
-	int count;
+	return report(fcinfo, GSTORE_PROGRESS_COMPACT, GSTORE_COMPACT_END);
+}
 
-	InitMaterializedSRF(fcinfo, 0);
-	list = gstore_progress_list(&count);
-	for (int i = 0; i < count; i++)
-	{
-		const GstoreProgress *progress = &list[i];
-		Datum values[9];
-		bool nulls[9] = {false};
+PG_FUNCTION_INFO_V1(gstore_progress_load);
 
-		values[0] = Int32GetDatum(progress->pid);
-		values[1] = ObjectIdGetDatum(progress->database);
-		values[2] = ObjectIdGetDatum(progress->table);
-		values[3] = CStringGetTextDatum(phases[progress->phase]);
-		values[4] = Int64GetDatum(progress->chunks_total);
-		values[5] = Int64GetDatum(progress->chunks_read);
-		values[6] = Int64GetDatum(progress->bytes_total);
-		values[7] = Int64GetDatum(progress->bytes_read);
-		values[8] = Int64GetDatum(progress->bytes_won);
-		/* As PostgreSQL's own views of progress do. */
-		if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_ALL_STATS) &&
-			!has_privs_of_role(GetUserId(), progress->role))
-			memset(&nulls[2], true, 7 * sizeof(bool));
-		tuplestore_putvalues(result->setResult, result->setDesc, values,
-							 nulls);
-	}
-	return (Datum) 0;
+Datum
+gstore_progress_load(PG_FUNCTION_ARGS)
+{
+	return report(fcinfo, GSTORE_PROGRESS_LOAD, GSTORE_LOAD_END);
 }

@@ -150,20 +150,24 @@ gstore_compact(PG_FUNCTION_ARGS)
 					   RelationGetRelationName(relation));
 	if (table != NULL)
 	{
-		gstore_progress_begin(relid, gstore_table_size(table));
+		GstoreTableSize size = gstore_table_size(table);
+
+		gstore_progress_begin(GSTORE_PROGRESS_COMPACT, relid);
+		gstore_progress_tell(GSTORE_COMPACT_CHUNKS_TOTAL, size.chunks);
+		gstore_progress_tell(GSTORE_COMPACT_BYTES_TOTAL, (int64) size.bytes);
 		do
 		{
 			CHECK_FOR_INTERRUPTS();
-			gstore_progress_phase(GSTORE_PROGRESS_CHOOSING);
+			gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_CHOOSING);
 			won = gstore_table_reclaim(table, gstore_horizon());
 			total += won;
-			gstore_progress_won(won);
+			gstore_progress_add(GSTORE_COMPACT_BYTES_WON, won);
 			merged = gstore_merge_table(table, image_bytes, true, &won);
 			total += won;
-			gstore_progress_won(won);
+			gstore_progress_add(GSTORE_COMPACT_BYTES_WON, won);
 		} while (merged);
 		total += gstore_table_reclaim(table, gstore_horizon());
-		gstore_progress_end();
+		gstore_progress_end(GSTORE_PROGRESS_COMPACT);
 	}
 	table_close(relation, NoLock);
 	PG_RETURN_INT64(Max(total, 0));

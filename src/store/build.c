@@ -93,11 +93,14 @@ write_image(const GstoreBuild *build, GstoreBuilder *builder, GstoreChunk *chunk
 											 build->purpose)
 			: gstore_image_reserve(build->pinning, chunk->image_bytes,
 								   build->shelf, build->purpose);
+	GstoreBounds *bounds = NULL;
+	int ncols = build->schema->ncols;
 
-	build->codec->builder_write(builder, gstore_image_memory(space));
+	gstore_builder_write(build->codec, builder, gstore_image_memory(space));
 	if (!build->shareable)
-		gstore_chunk_keep_bounds(chunk, build->schema,
-								 gstore_image_memory(space), build->relname);
+		bounds = gstore_chunk_make_bounds(chunk, ncols);
+	for (int i = 0; bounds != NULL && i < ncols; i++)
+		build->codec->builder_bounds(builder, i, chunk->rows, bounds + i, ncols);
 	chunk->location = gstore_image_place(space);
 }
 
@@ -122,7 +125,7 @@ by_codec(const GstoreBuild *build, GstoreHold **hold)
 	if (codec->builder_rows(builder) == 0)
 		return NULL;
 	gstore_build_check_rows(codec->builder_rows(builder));
-	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
+	gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_WRITING);
 	chunk = gstore_chunk_create(build->nranges, hold);
 	chunk->format = codec->format;
 	chunk->pinning = build->pinning;
@@ -137,7 +140,7 @@ gstore_build_chunk(const GstoreBuild *build, GstoreHold **hold)
 {
 	GstoreChunk *chunk;
 
-	gstore_progress_phase(GSTORE_PROGRESS_READING);
+	gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_READING);
 	if (gstore_build_by_kernels(build, hold, &chunk))
 		return chunk;
 	return by_codec(build, hold);

@@ -195,11 +195,11 @@ make(Making *making, uint64 bytes, GstoreHold **hold, GstoreChunk **chunk)
 							build->shareable
 								? NULL
 								: gstore_chunk_make_bounds(made,
-														   build->schema));
+														   build->schema->ncols));
 	/* From here on it is as good as certain that nobody reads them again. */
 	for (uint32 i = 0; i < build->nsources; i++)
 		gstore_progress_read(build->sources[i].chunk->image_bytes);
-	gstore_progress_phase(GSTORE_PROGRESS_WRITING);
+	gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_WRITING);
 	GSTORE_FAULT_POINT("build-kernels");
 	if (!run_steps(making))
 	{

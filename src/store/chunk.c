@@ -2,9 +2,9 @@
  * chunk.c
  *	  Making, pinning and burying chunks; see chunk.h.
  *
- * Must never look inside an image but for its bounds, and never free DSA memory
- * but in gstore_graveyard_pop() and gstore_graveyard_sweep(): the rest runs in
- * transaction callbacks.
+ * Must never look inside an image, and never free DSA memory but in
+ * gstore_graveyard_pop() and gstore_graveyard_sweep(): the rest runs in transaction
+ * callbacks.
  */
 #include "postgres.h"
 
@@ -17,7 +17,6 @@
 #include "request/request.h"
 #include "request/view.h"
 #include "store/chunk.h"
-#include "store/writer.h"
 
 /* A chunk of fewer rows is read as a whole. */
 #define FEWEST_ROWS_WITH_BOUNDS 1024
@@ -109,6 +108,18 @@ release_unpublished(void *what)
 	bury((GstoreChunk *) what);
 }
 
+void
+gstore_chunk_discard(GstoreChunk *chunk)
+{
+	bury(chunk);
+}
+
+GstoreHold *
+gstore_chunk_prepare_hold(void)
+{
+	return gstore_hold_prepare("gstore_fdw chunk", release_unpublished);
+}
+
 GstoreChunk *
 gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 {
@@ -118,7 +129,7 @@ gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 	dsa_pointer pointer;
 	GstoreChunk *chunk;
 
-	*hold = gstore_hold_prepare("gstore_fdw chunk", release_unpublished);
+	*hold = gstore_chunk_prepare_hold();
 	pointer = dsa_allocate0(area, size);
 	chunk = dsa_get_address(area, pointer);
 	chunk->id = pg_atomic_fetch_add_u64(&graveyard->next_id, 1);
@@ -134,13 +145,28 @@ gstore_chunk_create(uint32 nranges, GstoreHold **hold)
 	return chunk;
 }
 
-GstoreBounds *
-gstore_chunk_make_bounds(GstoreChunk *chunk, const GstoreSchema *schema)
+static Size
+bounds_size(uint64 rows, int ncols)
 {
-	Size size = sizeof(GstoreBounds) * gstore_block_count(chunk->rows) *
-				schema->ncols;
+	if (rows < FEWEST_ROWS_WITH_BOUNDS)
+		return 0;
+	return sizeof(GstoreBounds) * gstore_block_count(rows) * ncols;
+}
 
-	if (chunk->rows < FEWEST_ROWS_WITH_BOUNDS || size == 0)
+GstoreBounds *
+gstore_bounds_make(MemoryContext context, uint64 rows, int ncols)
+{
+	Size size = bounds_size(rows, ncols);
+
+	return size == 0 ? NULL : MemoryContextAllocHuge(context, size);
+}
+
+GstoreBounds *
+gstore_chunk_make_bounds(GstoreChunk *chunk, int ncols)
+{
+	Size size = bounds_size(chunk->rows, ncols);
+
+	if (size == 0)
 		return NULL;
 	/* The chunk has them from here on, whatever becomes of it. */
 	chunk->bounds = dsa_allocate_extended(gstore_dsa(), size, DSA_ALLOC_HUGE);
@@ -148,21 +174,12 @@ gstore_chunk_make_bounds(GstoreChunk *chunk, const GstoreSchema *schema)
 }
 
 void
-gstore_chunk_keep_bounds(GstoreChunk *chunk, const GstoreSchema *schema,
-						 const void *bytes, const char *relname)
+gstore_chunk_keep_bounds(GstoreChunk *chunk, const GstoreBounds *bounds,
+						 int ncols)
 {
-	GstoreAllocator allocator = gstore_context_allocator();
-	GstoreBounds *bounds = gstore_chunk_make_bounds(chunk, schema);
-	GstoreCodecStatus status;
-	GstoreCodecError error;
-
-	if (bounds == NULL)
-		return;
-	status = gstore_bounds_of_image(gstore_codec(chunk->format), schema, bytes,
-									chunk->image_bytes, &allocator, bounds,
-									&error);
-	if (status != GSTORE_CODEC_OK)
-		gstore_codec_raise(status, &error, relname, schema);
+	if (bounds != NULL)
+		memcpy(gstore_chunk_make_bounds(chunk, ncols), bounds,
+			   bounds_size(chunk->rows, ncols));
 }
 
 const GstoreBounds *

@@ -83,18 +83,23 @@ extern void gstore_chunk_shmem_startup(void);
  */
 extern GstoreChunk *gstore_chunk_create(uint32 nranges, GstoreHold **hold);
 
-/*
- * Keep the bounds of its image, which lies at bytes; rows, format, schema and
- * image_bytes are filled.  A chunk of few rows is not worth it.
- */
-extern void gstore_chunk_keep_bounds(GstoreChunk *chunk,
-									 const GstoreSchema *schema,
-									 const void *bytes, const char *relname);
+/* An idle hold for a chunk that another process created and passes on, and what
+ * such a hold does: free a chunk that nobody else knows.  The latter neither
+ * raises nor allocates. */
+extern GstoreHold *gstore_chunk_prepare_hold(void);
+extern void gstore_chunk_discard(GstoreChunk *chunk);
 
-/* Room for them, for who finds them in another way; NULL: they are not worth
- * it. */
-extern GstoreBounds *gstore_chunk_make_bounds(GstoreChunk *chunk,
-											  const GstoreSchema *schema);
+/* Room for the bounds of an image's blocks; NULL for one of so few rows that they
+ * are not worth it. */
+extern GstoreBounds *gstore_bounds_make(MemoryContext context, uint64 rows,
+										int ncols);
+/* Keep them, with the chunk's rows filled in; NULL: none. */
+extern void gstore_chunk_keep_bounds(GstoreChunk *chunk,
+									 const GstoreBounds *bounds, int ncols);
+
+/* Room for them in the chunk itself, for who finds them in another way; NULL: they
+ * are not worth it. */
+extern GstoreBounds *gstore_chunk_make_bounds(GstoreChunk *chunk, int ncols);
 
 /* The bounds of its block, of as many columns as its schema has; NULL if none
  * are kept.  The chunk is pinned. */

@@ -370,7 +370,7 @@ publish(Merge *merge, GstoreChunk *merged)
 		return false;
 	}
 	GSTORE_FAULT_POINT("merge-before-swap");
-	gstore_progress_phase(GSTORE_PROGRESS_SWAPPING);
+	gstore_progress_tell(GSTORE_COMPACT_PHASE, GSTORE_COMPACT_SWAPPING);
 	done = swap(merge, merged);
 	GSTORE_FAULT_POINT("merge-after-swap");
 	LockRelease(&tag, ShareUpdateExclusiveLock, true);

@@ -1,8 +1,8 @@
 /*
  * progress.c
- *	  How far gstore_compact() is; see progress.h.
+ *	  How far gstore_compact() and gstore_load() are; see progress.h.
  *
- * It is told by PostgreSQL's own progress reports, under a number that none of
+ * It is told by PostgreSQL's own progress reports, under numbers that none of
  * its commands has, so that it ends with an error as theirs do.  Must not
  * disturb a command that reports its own and calls the function.
  */
@@ -14,80 +14,84 @@
 #include "compat.h"
 #include "store/progress.h"
 
-#define COMMAND ((ProgressCommandType) 0x6773)
+StaticAssertDecl(GSTORE_PROGRESS_PLACES <= PGSTAT_NUM_PROGRESS_PARAM,
+				 "a report has room for its places");
 
-/* Places of the report. */
-enum
-{
-	PHASE,
-	CHUNKS_TOTAL,
-	CHUNKS_READ,
-	BYTES_TOTAL,
-	BYTES_READ,
-	BYTES_WON,
-	PLACES
-};
+/* PostgreSQL's number of one of our commands. */
+#define NUMBER(command) ((ProgressCommandType) (0x6773 + (command)))
 
 /* What was told last; good while is_ours(). */
-static int64 told[PLACES];
+static int64 told[GSTORE_PROGRESS_PLACES];
 
 static bool
-is_ours(void)
+is_ours(GstoreProgressCommand command)
 {
-	return MyBEEntry != NULL && MyBEEntry->st_progress_command == COMMAND;
-}
-
-static void
-tell(int place, int64 value)
-{
-	told[place] = value;
-	pgstat_progress_update_param(place, value);
+	return MyBEEntry != NULL &&
+		   MyBEEntry->st_progress_command == NUMBER(command);
 }
 
 void
-gstore_progress_begin(Oid relid, GstoreTableSize size)
+gstore_progress_begin(GstoreProgressCommand command, Oid relid)
 {
 	if (MyBEEntry == NULL ||
 		MyBEEntry->st_progress_command != PROGRESS_COMMAND_INVALID)
 		return;
 	memset(told, 0, sizeof(told));
-	pgstat_progress_start_command(COMMAND, relid);
-	tell(CHUNKS_TOTAL, size.chunks);
-	tell(BYTES_TOTAL, (int64) size.bytes);
+	pgstat_progress_start_command(NUMBER(command), relid);
+}
+
+/* Tell a value, or how much is added to it. */
+static void
+tell(GstoreProgressPlace place, bool add, int64 value)
+{
+	int index = place % GSTORE_PROGRESS_PLACES;
+
+	if (!is_ours((GstoreProgressCommand) (place / GSTORE_PROGRESS_PLACES)))
+		return;
+	if (add)
+		value += told[index];
+	if (value == told[index])
+		return;
+	told[index] = value;
+	pgstat_progress_update_param(index, value);
 }
 
 void
-gstore_progress_phase(GstoreProgressPhase phase)
+gstore_progress_tell(GstoreProgressPlace place, int64 value)
 {
-	if (is_ours())
-		tell(PHASE, phase);
+	tell(place, false, value);
+}
+
+void
+gstore_progress_add(GstoreProgressPlace place, int64 more)
+{
+	tell(place, true, more);
+}
+
+void
+gstore_progress_chunk(Oid relid, uint64 bytes)
+{
+	if (is_ours(GSTORE_PROGRESS_LOAD) &&
+		MyBEEntry->st_progress_command_target == relid)
+		gstore_progress_add(GSTORE_LOAD_BYTES_DONE, (int64) bytes);
 }
 
 void
 gstore_progress_read(uint64 bytes)
 {
-	if (!is_ours())
-		return;
-	tell(CHUNKS_READ, told[CHUNKS_READ] + 1);
-	tell(BYTES_READ, told[BYTES_READ] + (int64) bytes);
+	gstore_progress_add(GSTORE_COMPACT_CHUNKS_READ, 1);
+	gstore_progress_add(GSTORE_COMPACT_BYTES_READ, (int64) bytes);
 }
 
 void
-gstore_progress_won(int64 bytes)
+gstore_progress_end(GstoreProgressCommand command)
 {
-	if (is_ours())
-		tell(BYTES_WON, told[BYTES_WON] + bytes);
-}
-
-void
-gstore_progress_end(void)
-{
-	if (is_ours())
+	if (is_ours(command))
 		pgstat_progress_end_command();
 }
 
 GstoreProgress *
-gstore_progress_list(int *count)
+gstore_progress_list(GstoreProgressCommand command, int *count)
 {
 	int n = pgstat_fetch_stat_numbackends();
 	GstoreProgress *list = palloc(Max(1, n) * sizeof(GstoreProgress));
@@ -97,21 +101,16 @@ gstore_progress_list(int *count)
 	{
 		const PgBackendStatus *entry =
 			&gstore_local_beentry(i)->backendStatus;
-		const int64 *places = entry->st_progress_param;
 		GstoreProgress *progress = &list[*count];
 
-		if (entry->st_progress_command != COMMAND)
+		if (entry->st_progress_command != NUMBER(command))
 			continue;
 		progress->pid = entry->st_procpid;
 		progress->database = entry->st_databaseid;
 		progress->role = entry->st_userid;
 		progress->table = entry->st_progress_command_target;
-		progress->phase = (GstoreProgressPhase) places[PHASE];
-		progress->chunks_total = places[CHUNKS_TOTAL];
-		progress->chunks_read = places[CHUNKS_READ];
-		progress->bytes_total = places[BYTES_TOTAL];
-		progress->bytes_read = places[BYTES_READ];
-		progress->bytes_won = places[BYTES_WON];
+		memcpy(progress->places, entry->st_progress_param,
+			   sizeof(progress->places));
 		(*count)++;
 	}
 	return list;

@@ -1,5 +1,6 @@
-"""One table of figures: this extension, PostgreSQL's heap, DuckDB, and loops
-written by hand, on the same rows with the same number of threads.
+"""One table of figures: this extension, PostgreSQL's heap, DuckDB, loops written
+by hand, and a foreign table that keeps nothing, on the same rows with the same
+number of threads.
 
 Started by run.sh, which has made the cluster, the C program and, where PyPI can
 be reached, DuckDB.  Prints a table in Markdown, or --json.
@@ -75,6 +76,9 @@ QUERIES = [
      "SELECT count(*), max(s) FROM (SELECT l_partkey, l_suppkey,"
      " sum(l_extendedprice) AS s FROM {t} GROUP BY 1, 2) g"),
 ]
+# Loads and full reads are compared with what PostgreSQL itself takes for them.
+WITH_NOOP = ("heap", "noop", "pgstrom", "arrow")
+
 LOOPS = {"TPC-H Q1": "q1", "TPC-H Q6": "q6",
          "filter, 1 row in 2,500, unclustered": "filter"}
 
@@ -177,6 +181,13 @@ class Bench:
         columns = COLUMNS.format(price)
         tables = "DROP TABLE IF EXISTS heap;\nDROP FOREIGN TABLE IF EXISTS pgstrom, arrow;\n"
         tables += f"CREATE UNLOGGED TABLE heap ({columns});\n"
+        tables += f"""CREATE OR REPLACE FUNCTION noop_fdw_handler() RETURNS fdw_handler
+            AS '{self.options.noop}' LANGUAGE C;
+            DROP FOREIGN DATA WRAPPER IF EXISTS noop_fdw CASCADE;
+            CREATE FOREIGN DATA WRAPPER noop_fdw HANDLER noop_fdw_handler;
+            CREATE SERVER noop_server FOREIGN DATA WRAPPER noop_fdw;
+            CREATE FOREIGN TABLE noop ({columns}) SERVER noop_server
+            OPTIONS (rows '{self.options.rows}');\n"""
         for side in ("pgstrom", "arrow"):
             tables += f"CREATE FOREIGN TABLE {side} ({columns}) SERVER gstore_fdw OPTIONS (format '{side}');\n"
         self.psql("CREATE EXTENSION IF NOT EXISTS gstore_fdw; DROP TABLE IF EXISTS source;"
@@ -187,11 +198,18 @@ class Bench:
         folder = self.options.folder
         csv, binary = f"{folder}/rows.csv", f"{folder}/rows.binary"
         self.psql(f"COPY source TO '{csv}' (FORMAT csv); COPY source TO '{binary}' (FORMAT binary);")
-        sides = ("heap", "pgstrom", "arrow")
-        for name, text in (("load, INSERT ... SELECT", "INSERT INTO {t} SELECT * FROM source"),
+        insert = "INSERT INTO {t} SELECT * FROM source"
+        workers = self.options.threads
+        load = f"SELECT gstore_load('{{t}}', 'source', {workers})"
+        for name, text in (("load, INSERT ... SELECT", insert),
+                           (f"load, gstore_load by {workers} workers", load),
                            ("load, COPY binary", f"COPY {{t}} FROM '{binary}' (FORMAT binary)"),
                            ("load, COPY csv", f"COPY {{t}} FROM '{csv}' (FORMAT csv)")):
-            figures = self.timed({s: (f"TRUNCATE {s}", text.format(t=s), "SELECT 1") for s in sides})
+            # nobody else has such a function: beside it, once more, what they have
+            texts = {s: insert if text == load and s in ("heap", "noop") else text for s in WITH_NOOP}
+            figures = self.timed(
+                {s: (self.setup(s) + ("" if s == "noop" else f"; TRUNCATE {s}"), texts[s].format(t=s), "SELECT 1")
+                 for s in WITH_NOOP})
             if con and "csv" in name:
                 types = {n: t for n, t in re.findall(r"(\w+) ([\w()]+(?:,\d+\))?) NOT NULL", COLUMNS.format(
                     {"numeric": "DECIMAL(15,2)", "float": "DOUBLE"}[variant]))}
@@ -205,12 +223,15 @@ class Bench:
         os.unlink(csv)
         os.unlink(binary)
 
+    def full_read(self, variant):
+        # the no-op table returns the first row that its session has given it
+        rows = {s: (self.setup(s) + ("; INSERT INTO noop SELECT * FROM source LIMIT 1" if s == "noop" else ""),
+                    f"COPY (SELECT * FROM {s}) TO '/dev/null' (FORMAT binary)", "SELECT 1") for s in WITH_NOOP}
+        self.add(variant, "all rows out, COPY (SELECT *) binary", self.timed(rows))
+
     def reads(self, variant, con):
         sides = ("heap", "heap parallel", "pgstrom", "arrow")
         keys = {"low": self.options.rows // 8, "high": self.options.rows // 8 + self.options.rows // 400}
-        rows = {s: (self.setup(s), f"COPY (SELECT * FROM {s}) TO '/dev/null' (FORMAT binary)", "SELECT 1")
-                for s in ("heap", "pgstrom", "arrow")}
-        self.add(variant, "all rows out, COPY (SELECT *) binary", self.timed(rows))
         for name, text in QUERIES:
             figures = self.timed({s: (self.setup(s), text.format(t=self.table(s), **keys), "SELECT 1") for s in sides},
                                  before="SET work_mem = '1GB';")
@@ -281,6 +302,9 @@ class Bench:
             con = self.duckdb_open(variant)
             self.make(variant)
             self.loads(variant, con)
+            self.full_read(variant)
+            if self.options.only == "loads":
+                continue
             self.reads(variant, con)
             self.changes(variant, con)
             if variant == self.options.variants.split()[0]:
@@ -314,14 +338,14 @@ class Bench:
 
     def as_table(self):
         m = self.machine()
-        sides = ["heap", "heap parallel", "pgstrom", "arrow", "DuckDB", "C loop"]
+        sides = ["heap", "heap parallel", "noop", "pgstrom", "arrow", "DuckDB", "C loop"]
         lines = [
             f"{m['date']}, {m['cpu']}, {m['cpus']} CPUs, {m['memory_gib']} GiB, reads memory at"
             f" {m['read_gb_per_s']:.0f} GB/s with {m['threads']} threads. PostgreSQL {m['postgresql']},"
             f" DuckDB {m['duckdb'] or 'not there'}, device {m['device']}."
             f" {m['rows']:,} rows of 16 columns, medians of {m['repeat']} in ms"
             " (in brackets half the spread), all in memory.", "",
-            "| | " + " | ".join(sides) + " | arrow against heap | against DuckDB |",
+            "| | " + " | ".join("no-op FDW" if s == "noop" else s for s in sides) + " | arrow against heap | against DuckDB |",
             "|---|" + "---|" * (len(sides) + 2)]
         for variant, name, figures in self.rows:
             cells = [f"{name} ({variant})" if len(self.options.variants.split()) > 1 else name]
@@ -334,7 +358,22 @@ class Bench:
             cells.append("" if "DuckDB" not in figures else
                          f"{figures['DuckDB'].median / figures['arrow'].median:.1f} times")
             lines.append("| " + " | ".join(cells) + " |")
-        return "\n".join(lines)
+        return "\n".join(lines + self.parts())
+
+    def parts(self):
+        """Loads and full reads, as parts of the heap's time."""
+        lines = ["", "Parts of the heap's time, and ms more than the no-op FDW's:", "",
+                 "| | no-op FDW | pgstrom | arrow |", "|---|---|---|---|"]
+        for variant, name, figures in self.rows:
+            if "noop" not in figures:
+                continue
+            heap, noop = figures["heap"].median, figures["noop"].median
+            cells = [f"{name} ({variant})", f"{noop / heap:.2f}"]
+            for side in ("pgstrom", "arrow"):
+                ms = figures[side].median
+                cells.append(f"{ms / heap:.2f} ({shown(ms - noop)} more)")
+            lines.append("| " + " | ".join(cells) + " |")
+        return lines
 
 
 def shown(ms):
@@ -343,8 +382,9 @@ def shown(ms):
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("psql", "socket", "loop", "folder", "device", "variants"):
+    for name in ("psql", "socket", "loop", "noop", "folder", "device", "variants"):
         parser.add_argument("--" + name, required=True)
+    parser.add_argument("--only", default="")
     for name in ("rows", "repeat", "threads"):
         parser.add_argument("--" + name, type=int, required=True)
     parser.add_argument("--json", action="store_true")

@@ -1,6 +1,6 @@
 #!/bin/bash
-# This extension, PostgreSQL's heap, DuckDB and loops written by hand, beside
-# each other on the same rows.
+# This extension, PostgreSQL's heap, DuckDB, loops written by hand and a foreign
+# table that keeps nothing, beside each other on the same rows.
 #
 # Usage: run.sh        (make bench)
 #   ROWS=6000000       rows of the lineitem-shaped table (16 columns)
@@ -8,6 +8,7 @@
 #   VARIANTS='numeric float'   type of quantity, price, discount and tax
 #   THREADS=           of each side; default: the machine's CPUs
 #   DEVICE=host        gstore_fdw.device: auto, host or cuda
+#   ONLY=loads         only loads and full reads, without DuckDB
 #   JSON=1             figures for programs instead of a table
 #   KEEP=1             leave the cluster for the next run
 #
@@ -21,6 +22,7 @@ REPEAT=${REPEAT:-5}
 THREADS=${THREADS:-$(nproc)}
 VARIANTS=${VARIANTS:-numeric float}
 DEVICE=${DEVICE:-host}
+ONLY=${ONLY:-}
 
 make -s -C "$top" -j"$(nproc)" --no-print-directory all >/dev/null
 bin=$("$top/test/pgtree.sh")
@@ -67,16 +69,18 @@ END
 
 # DuckDB, where PyPI can be reached; its column stays empty otherwise.
 venv=$base/bench-venv
-if [ ! -x "$venv/bin/python" ]; then
+if [ -z "$ONLY" ] && [ ! -x "$venv/bin/python" ]; then
 	python3 -m venv "$venv" &&
 		"$venv/bin/pip" install --quiet --disable-pip-version-check duckdb ||
 		echo "no DuckDB from PyPI: measured without" >&2
 fi
 python=$venv/bin/python
-[ -x "$python" ] || python=python3
+[ -z "$ONLY" ] && [ -x "$python" ] || python=python3
 ${CC:-cc} -O3 -march=native -pthread -o "$home/loop" "$top/test/bench/loop.c"
+${CC:-cc} -O2 -fPIC -shared -I"$("$PG_CONFIG" --includedir-server)" \
+	-o "$home/noop_fdw.so" "$top/test/bench/noop_fdw.c"
 
 "$python" "$top/test/bench/bench.py" --psql "$bin/psql" --socket "$socket" \
-	--loop "$home/loop" --folder "$home" --device "$DEVICE" \
+	--loop "$home/loop" --noop "$home/noop_fdw.so" --only "$ONLY" --folder "$home" --device "$DEVICE" \
 	--variants "$VARIANTS" --rows "$ROWS" --repeat "$REPEAT" \
 	--threads "$THREADS" ${JSON:+--json}

@@ -445,7 +445,7 @@ encode(Table *table, const GstoreCodec *codec, uint64 rows)
 	table->image = aligned_alloc(64, GSTORE_ALIGN(table->image_bytes, 64));
 	if (table->image == NULL)
 		die("no memory");
-	codec->builder_write(builder, table->image);
+	gstore_builder_write(codec, builder, table->image);
 	codec->builder_destroy(builder);
 	if (codec->open(table->image, table->image_bytes, table->schema, allocator,
 					&table->opened, &codec_error) != GSTORE_CODEC_OK)
@@ -1098,7 +1098,7 @@ is_same(const Merging *merging, const uint8 *bytes)
 	if (expected == NULL)
 		die("no memory");
 	if (same)
-		table->codec->builder_write(builder, expected);
+		gstore_builder_write(table->codec, builder, expected);
 	same = same && table->codec->validate(bytes, merging->bytes, table->schema, &codec_error) == GSTORE_CODEC_OK &&
 		   (table->codec->format != GSTORE_FORMAT_ARROW ||
 			memcmp(bytes, expected, merging->bytes) == 0);

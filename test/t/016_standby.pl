@@ -18,6 +18,7 @@ $primary->start;
 sql($primary, 'CREATE EXTENSION gstore_fdw');
 sql($primary, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
 sql($primary, q{INSERT INTO t SELECT i, 'row ' || i FROM generate_series(1, 1000) i});
+sql($primary, 'CREATE TABLE ordinary AS SELECT * FROM t');
 
 $primary->backup('backup');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -34,12 +35,14 @@ foreach my $query ('SELECT count(*) FROM t', 'SELECT * FROM later',
 	like(error_of($standby, "$query;"), qr/ERROR:\s+55000.*recovery/s, "$query: 55000");
 }
 isnt(error_of($standby, 'INSERT INTO t VALUES (1, NULL);'), '', 'it takes no rows');
+like(error_of($standby, "SELECT gstore_load('t', 'ordinary', 2);"), qr/ERROR:  25006/, 'nor are any loaded');
 is(sql($primary, 'SELECT count(*) FROM t'), '1000', 'the primary has its rows');
 
 $standby->promote;
 is(sql($standby, 'SELECT count(*) FROM t'), '0', 'promoted, the table is empty');
 sql($standby, q{INSERT INTO t SELECT i, repeat('x', 100) || i FROM generate_series(1, 20000) i});
 is(sql($standby, 'SELECT count(*), max(id) FROM t'), '20000|20000', 'and takes rows');
+is(sql($standby, "SELECT gstore_load('t', 'ordinary', 2)"), '1000', 'loads them, too');
 is(sql($primary, 'SELECT count(*) FROM t'), '1000', 'of its own');
 $standby->stop('fast');
 $primary->stop('fast');

@@ -32,6 +32,7 @@ gstore_fdw.autocompact = on
 gstore_fdw.staging_memory = '16MB'
 gstore_fdw.chunk_size = '2MB'
 deadlock_timeout = '50ms'
+max_worker_processes = 16
 log_statement = none
 log_min_messages = warning
 log_min_error_statement = panic
@@ -57,6 +58,7 @@ sql($node, "CREATE FOREIGN TABLE t$_ (id int, note text, v int DEFAULT 0) SERVER
 sql($node, 'CREATE TABLE wrong (what text)');
 sql($node, 'CREATE TABLE region (handle bytea)');
 sql($node, "INSERT INTO region VALUES ('\\x$region->{handle}')") if defined $region;
+sql($node, 'CREATE TABLE ordinary AS SELECT i AS id, repeat(md5(i::text), 5) AS note FROM generate_series(1, 20000) i');
 sql($node, 'CREATE SEQUENCE acts');
 sql($node, q{
 CREATE FUNCTION digest() RETURNS text LANGUAGE sql AS $$
@@ -134,7 +136,7 @@ CREATE PROCEDURE act(me int) LANGUAGE plpgsql AS $$
 DECLARE t text := 't' || 1 + floor(random() * 3); a int := floor(random() * 2000);
 	own text := 'own_' || me; n bigint := nextval('acts'); m bigint; handle bytea;
 BEGIN
-	CASE floor(random() * 22)
+	CASE floor(random() * 23)
 	WHEN 0, 1, 2 THEN EXECUTE format('INSERT INTO %I VALUES (%s, ''one'')', t, a);
 	WHEN 3 THEN EXECUTE format('INSERT INTO %I SELECT i, repeat(''x'', 50) || i FROM generate_series(1, %s) i', t, a);
 	WHEN 4 THEN EXECUTE format('INSERT INTO %I SELECT i, repeat(md5(i::text), 5) FROM generate_series(1, %s) i', t, a * 10);
@@ -181,6 +183,11 @@ BEGIN
 			EXECUTE format('INSERT INTO %I VALUES (%s, ''one of many'')', t, a);
 			IF random() < 0.2 THEN ROLLBACK; ELSE COMMIT; END IF;
 		END LOOP;
+	WHEN 21 THEN
+		n := gstore_load(t::reggstore, 'ordinary', floor(random() * 4)::int);
+		IF n <> 20000 THEN
+			INSERT INTO wrong VALUES (format('%s: %s rows were loaded', t, n));
+		END IF;
 	ELSE
 		BEGIN
 			EXECUTE format('INSERT INTO %I SELECT i, ''taken back'' FROM generate_series(1, 3000) i', t);

@@ -85,6 +85,9 @@ foreach my $threads (1, 2)
 	ends_soon("$threads: many distinct values", $set,
 		join(' UNION ALL ', ('SELECT k % 3, count(DISTINCT k) FROM rows GROUP BY k % 3') x 20));
 }
+sql($node, 'CREATE TABLE source AS SELECT * FROM rows');
+ends_soon("a load by $_ workers", '', "SELECT gstore_load('rows', 'source', $_), " . join(', ', ("gstore_load('rows', 'source', $_)") x 10))
+  foreach 0, 2;
 ends_soon('an update', '', 'UPDATE rows SET k = k + 1');
 
 is(sql($node, 'SELECT count(*), sum(id) FROM rows'), '3000000|4500001500000', 'nothing was changed');

@@ -459,8 +459,7 @@ rows_append(const GstoreCodec *codec, GstoreBuilder *builder,
 }
 
 uint8 *
-builder_image(const GstoreCodec *codec, const GstoreBuilder *builder,
-			  uint64 *bytes)
+builder_image(const GstoreCodec *codec, GstoreBuilder *builder, uint64 *bytes)
 {
 	void *image;
 
@@ -469,7 +468,7 @@ builder_image(const GstoreCodec *codec, const GstoreBuilder *builder,
 	if (posix_memalign(&image, 64, *bytes) != 0)
 		abort();
 	memset(image, 0xA5, *bytes);
-	codec->builder_write(builder, image);
+	gstore_builder_write(codec, builder, image);
 	return image;
 }
 

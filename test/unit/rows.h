@@ -63,7 +63,7 @@ extern GstoreCodecStatus rows_append(const GstoreCodec *codec,
 									 GstoreCodecError *error);
 /* A malloc'ed image of a builder's rows. */
 extern uint8 *builder_image(const GstoreCodec *codec,
-							const GstoreBuilder *builder, uint64 *bytes);
+							GstoreBuilder *builder, uint64 *bytes);
 
 /* Write an image of rows to one file and the rows to another: a line each, in
  * it a tab behind each value, hexadecimal (varlena: without header), \\N for

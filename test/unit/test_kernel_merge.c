@@ -388,6 +388,30 @@ images_equal(const GstoreCodec *codec, const GstoreSchema *schema,
 	return good;
 }
 
+/* The bounds that a builder of the image's rows has. */
+static bool
+find_bounds(const GstoreCodec *codec, const GstoreSchema *schema,
+			const Merged *merged, uint64 rows, GstoreBounds *bounds)
+{
+	GstoreBuilder *builder = codec->builder_create(schema, allocator);
+	GstoreCodecError codec_error;
+	GstoreImage *image;
+	bool good = builder != NULL &&
+				codec->open(merged->image, merged->bytes, schema, allocator,
+							&image, &codec_error) == GSTORE_CODEC_OK;
+
+	if (!good)
+		return false;
+	good = gstore_codec_merge(codec, builder, schema, codec, image, schema,
+							  merged->image, NULL, allocator,
+							  &codec_error) == GSTORE_CODEC_OK;
+	for (int i = 0; good && i < schema->ncols; i++)
+		codec->builder_bounds(builder, i, rows, bounds + i, schema->ncols);
+	codec->close(image);
+	codec->builder_destroy(builder);
+	return good;
+}
+
 /* Up to the slack of numerics, which are found in another way. */
 static bool
 bounds_equal(const GstoreCodec *codec, const GstoreSchema *schema,
@@ -395,10 +419,7 @@ bounds_equal(const GstoreCodec *codec, const GstoreSchema *schema,
 {
 	uint64 n = gstore_block_count(rows) * (uint64) schema->ncols;
 	GstoreBounds *expected = calloc(n, sizeof(GstoreBounds));
-	GstoreCodecError codec_error;
-	bool good = gstore_bounds_of_image(codec, schema, merged->image,
-									   merged->bytes, allocator, expected,
-									   &codec_error) == GSTORE_CODEC_OK;
+	bool good = find_bounds(codec, schema, merged, rows, expected);
 
 	for (uint64 i = 0; good && i < n; i++)
 	{
