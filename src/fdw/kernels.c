@@ -52,6 +52,28 @@ struct GstoreKernels
 	GstoreLaunchOrder order;
 };
 
+/* Where a chunk lies, which need not be where the table is pinned by now. */
+static bool
+can_launch(GstoreKernels *kernels, const GstoreChunk *chunk)
+{
+	const char *why_not;
+	bool can = gstore_launch_is_possible(chunk->location.device, &why_not);
+
+	if (!can)
+		kernels->use->why_not = why_not;
+	return can;
+}
+
+/* A launch's first chunk. */
+static void
+aim(GstoreLaunchOrder *order, const GstoreChunk *chunk)
+{
+	order->device = chunk->location.device;
+	order->epoch = chunk->location.epoch;
+	order->chunks[0] = chunk->self;
+	order->nchunks = 1;
+}
+
 /* The GstorePlaceTest: can kernels read these columns? */
 static bool
 takes_window(void *state, const GstoreWindow *window)
@@ -61,7 +83,8 @@ takes_window(void *state, const GstoreWindow *window)
 
 	(void) gstore_scan_bind(kernels->input, window, kernels->views);
 	input.columns = kernels->views;
-	return gstore_kernel_takes(&kernels->program, &input);
+	return can_launch(kernels, window->seen->chunk) &&
+		   gstore_kernel_takes(&kernels->program, &input);
 }
 
 GstoreKernels *
@@ -84,7 +107,6 @@ gstore_kernels_sieve(const GstoreProgram *program, int device,
 	kernels->use = use;
 	use->memory_rate = gstore_launch_memory_rate(device);
 	kernels->purpose = psprintf("computing on foreign table \"%s\"", relname);
-	kernels->order.device = device;
 	kernels->order.kernel = gstore_kernel_of(&kernels->program);
 	kernels->order.shared_bytes = gstore_kernel_shared(&kernels->program);
 	return kernels;
@@ -323,14 +345,13 @@ gstore_kernels_sift(GstoreKernels *kernels, const GstoreWindow *window,
 	GstoreLaunchRun *run;
 	const void *result;
 
-	if (!gstore_kernel_takes(&kernels->program, &piece))
+	if (!can_launch(kernels, chunk) ||
+		!gstore_kernel_takes(&kernels->program, &piece))
 		return false;
 	kernels->pieces = &piece;
 	kernels->npieces = 1;
 	kernels->bytes = bytes;
-	kernels->order.chunks[0] = chunk->self;
-	kernels->order.nchunks = 1;
-	kernels->order.epoch = chunk->location.epoch;
+	aim(&kernels->order, chunk);
 	result = run_pieces(kernels, 0, &layout, &run);
 	kernels->pieces = NULL;
 	if (result == NULL)
@@ -359,15 +380,12 @@ run_gather(GstoreKernels *kernels, const GstoreWindow *window, int ncolumns,
 {
 	const GstoreChunk *chunk = window->seen->chunk;
 	const char *why;
-	GstoreLaunchOrder order = {.device = kernels->order.device,
-							   .kernel = GSTORE_KERNEL_GATHER,
-							   .epoch = chunk->location.epoch,
-							   .nchunks = 1};
+	GstoreLaunchOrder order = {.kernel = GSTORE_KERNEL_GATHER};
 
 	if (!gstore_gather_layout(window->columns, ncolumns, nrows, text_bytes,
 							  layout))
 		return NULL;
-	order.chunks[0] = chunk->self;
+	aim(&order, chunk);
 	order.blocks = Min(gstore_launch_blocks(order.device),
 					   nrows / GSTORE_KERNEL_THREADS + 1);
 	order.told_bytes = layout->copied_bytes;
@@ -457,6 +475,7 @@ gstore_kernels_add(GstoreKernels *kernels, GstoreEngine *engine,
 	if (order->nchunks > 0 &&
 		order->chunks[order->nchunks - 1] != chunk->self &&
 		(order->nchunks == GSTORE_LAUNCH_CHUNKS ||
+		 order->device != chunk->location.device ||
 		 order->epoch != chunk->location.epoch) &&
 		!launch(kernels, engine, status))
 		return false;
@@ -464,10 +483,10 @@ gstore_kernels_add(GstoreKernels *kernels, GstoreEngine *engine,
 		return false;
 	if (*status != GSTORE_ENGINE_OK)
 		return true;
-	if (order->nchunks == 0 ||
-		order->chunks[order->nchunks - 1] != chunk->self)
+	if (order->nchunks == 0)
+		aim(order, chunk);
+	else if (order->chunks[order->nchunks - 1] != chunk->self)
 		order->chunks[order->nchunks++] = chunk->self;
-	order->epoch = chunk->location.epoch;
 	collect(kernels);
 	return true;
 }

@@ -106,6 +106,13 @@ sql($node, "ALTER FOREIGN TABLE copied OPTIONS (SET pinning '1')");
 sql($node, 'INSERT INTO copied ' . rows(200001, 220000));
 is(sql($node, q{SELECT string_agg(DISTINCT pinning::text, ',') FROM pgstrom.gstore_fdw_chunk_info WHERE table_oid = 'copied'::regclass}),
 	'1,2', 'pinned elsewhere, what is written goes there, and what was written stays');
+# kernels run where each chunk lies
+foreach my $query ('SELECT count(*), sum(id) FROM copied', 'SELECT id % 3, count(*), max(id) FROM copied GROUP BY 1 ORDER BY 1',
+	q{SELECT sum(id), count(note) FROM copied WHERE note LIKE '%77!'}, 'SELECT * FROM copied WHERE id % 9001 = 0 ORDER BY 1')
+{
+	is(sql($node, $query), sql($node, "SET gstore_fdw.enable_kernels = off; $query"), "on both devices: $query");
+	like(sql($node, "EXPLAIN (ANALYZE, VERBOSE) $query"), qr/Kernel Launches: [2-9]/, 'by a launch on each');
+}
 sql($node, "SELECT gstore_compact('copied')");
 is(sql($node, q{SELECT count(*), count(*) FILTER (WHERE note LIKE '%!'), max(id) FROM copied}), '60000|20000|220000',
 	'compacted, it has all its rows');
