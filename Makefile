@@ -5,11 +5,24 @@
 #   make install               install it (PG_CONFIG=/path/to/pg_config)
 #   make quickstart            a private cluster with real data, from nothing
 #   make check                 everything the project tests, from nothing
-#   make unit                  the tests that need no server
+#   make unit                  the tests that need no server; UNIT='name ...'
+#   make unit-kernels          the kernels, on a stand-in that is sanitized too
 #   make check-regress         SQL tests; DEVICE=host|cuda REGRESS='name ...'
-#   make format                apply .clang-format
+#   make check-isolation       the same of sessions; SPECS='name ...'
+#   make check-tap             the same of servers; TAP='name ...'
+#   make check-server          of `check', what needs a server
+#   make check-asan            the suites on a server with assertions, under ASan
+#   make check-versions        the suites on PostgreSQL 15, 17 and 18
+#   make check-postgres        PostgreSQL's own tests on gstore tables
+#   make coverage              which lines the suites run
+#   make fuzz                  the codecs; SECONDS=60; fuzz-keep keeps the inputs
+#   make layers                who includes whom
+#   make format                apply .clang-format; check-format only looks
+#   make bench                 beside heap, DuckDB and C loops; JSON=1
+#   make gpucheck              on a machine with a GPU; gpupack for a bare one
+#   make fresh                 quickstart and check on an empty Debian
 #   make dist                  an archive of what is committed, for PGXN
-#   make help                  every target
+#   make help                  this list
 
 PG_CONFIG ?= pg_config
 

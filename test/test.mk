@@ -224,7 +224,7 @@ fresh:
 	@test/fresh.sh
 
 help:
-	@sed -n '3,12s/^#//p' Makefile
+	@sed -n '/^#   make/s/^#//p' Makefile
 
 .PHONY: cudasim programs fuzz fuzz-keep unit unit-programs unit-kernels deps pgtree check check-server check-versions check-postgres \
 	check-regress \

@@ -109,7 +109,7 @@ wait_until_resolved(void)
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("the GPU memory keeper did not start within %d seconds",
 							START_TIMEOUT_MS / 1000),
-					 errhint("See the server log; max_worker_processes must leave room for one more background worker.")));
+					 errhint("See the server log; max_worker_processes must leave room for two more background workers.")));
 		}
 		(void) ConditionVariableTimedSleep(&devices->changed, left,
 										   gstore_wait_event(GSTORE_WAIT_KEEPER_START));
