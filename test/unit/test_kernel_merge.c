@@ -10,58 +10,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "codec/arrow.h"
 #include "codec/bounds.h"
 #include "codec/merge_kernel.h"
-#include "device/device.h"
+#include "gpu.h"
 #include "rows.h"
 
 #define MIB (UINT64_C(1) << 20)
 #define STAGING_BYTES (32 * MIB)
 #define MOST_SOURCES 24
 
-static const GstoreDeviceOps *const cuda = &gstore_cuda_device;
 static const GstoreAllocator *allocator = &gstore_malloc_allocator;
-static GstoreDeviceError error;
-static uint8 *staging;
-static GstoreStream *stream;
-static uint64 seed = 11;
-
-static void
-die(const char *what)
-{
-	printf("Bail out! %s (%s: %s)\n", what, error.what, error.text);
-	fflush(stdout);
-	_exit(1);
-}
-
-static uint64
-any(uint64 below)
-{
-	seed = mix(seed);
-	return seed % below;
-}
 
 /* ---- the device ---- */
-
-static void
-finish(void)
-{
-	struct timespec little = {0, 20000};
-	bool done = false;
-
-	while (!done)
-	{
-		if (!cuda->stream_query(stream, &done, &error))
-			die("the device was lost");
-		if (!done)
-			nanosleep(&little, NULL);
-	}
-}
 
 static GstoreDeviceAddress
 take_device(uint64 bytes, uint8 fill)
@@ -814,25 +777,11 @@ test_refused(void)
 int
 main(int argc, char **argv)
 {
-	GstoreDeviceConfig config = {.cuda_library = getenv("GSTORE_CUDASIM"),
-								 .completion_fd = -1};
 	int merges = argc > 1 ? atoi(argv[1]) : 30;
 
-	if (config.cuda_library == NULL || access(config.cuda_library, R_OK) != 0)
-	{
-		printf("1..0 # SKIP GSTORE_CUDASIM does not name the stand-in\n");
-		return 0;
-	}
 	if (argc > 2)
 		seed = strtoull(argv[2], NULL, 0);
-	unsetenv("GSTORE_CUDASIM_CONTROL");
-	unsetenv("GSTORE_CUDASIM_FAULTS");
-	staging = mmap(NULL, STAGING_BYTES, PROT_READ | PROT_WRITE,
-				   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (staging == MAP_FAILED || !cuda->open(&config, &error) ||
-		!cuda->register_staging(staging, STAGING_BYTES, &error) ||
-		!cuda->stream_create(0, &stream, &error))
-		die("no device");
+	gpu_open(STAGING_BYTES);
 	test_sizes();
 	test_random(merges);
 	test_repeats();
