@@ -22,6 +22,15 @@ sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
 sql($node, 'CREATE FOREIGN TABLE other (id int, note text) SERVER gstore_fdw');
 sql($node, 'INSERT INTO other VALUES (1, NULL)');
 my $load = q{SELECT gstore_load('t', 'source', 2)};
+# Where the session's process is fast, or the machine busy, it has read all before
+# a worker begins: where workers are to have rows, it leaves them all.
+my $by_workers = 'SET parallel_leader_participation = off';
+sub only_workers
+{
+	my ($point) = @_;
+
+	return $point =~ /^handover/ ? $by_workers : '';
+}
 my $before = left_behind($node);
 my $blocks = sql($node, q{SELECT pg_relation_size('source') / current_setting('block_size')::int});
 
@@ -68,15 +77,19 @@ is(sql($node, $progress), '', 'it is shown no more');
 is_loaded('all rows are there, once');
 
 # Workers do the work.
-is(sql($node, "SET parallel_leader_participation = off; SET gstore_fdw.debug_fault = 'writer-before-encode:error:1000'; $load"),
+is(sql($node, "$by_workers; SET gstore_fdw.debug_fault = 'writer-before-encode:error:1000'; $load"),
 	'100000', 'by its workers alone');
 cmp_ok(sql($node, 'SELECT chunks FROM gstore_tables WHERE relid = \'t\'::regclass'), '>=', 5, 'which wrote several chunks');
 is_loaded('all rows are there, once');
 
-# Rows come as they are read: other workers' chunks are published meanwhile.
-$session = start_session($node, "SET gstore_fdw.debug_fault = 'handover-taken:wait:2'; $load;");
+# Rows come as they are read: other workers' chunks are published meanwhile.  It
+# begins when a worker has filled one, and has rows for another.
+$session = start_session($node, "SET gstore_fdw.debug_fault = 'load-launched:wait, handover-posted:wait:1, handover-taken:wait:2';"
+	  . "SELECT gstore_load('t', 'source', 1);");
+ok(waiting_at($node, 'load-launched') && waiting_at($node, 'handover-posted'), 'a worker has posted a chunk');
+wake_up($node, $_) foreach ('handover-posted', 'load-launched');
 ok(waiting_at($node, 'handover-taken'), 'it has published a chunk of a worker');
-like(sql($node, $progress), qr/^postgres\|t\|source\|(copying rows|writing last chunks)\|2\|$blocks\|\d+\|\d+\|t$/, 'its progress says so');
+like(sql($node, $progress), qr/^postgres\|t\|source\|(copying rows|writing last chunks)\|1\|$blocks\|\d+\|\d+\|t$/, 'its progress says so');
 wake_up($node, 'handover-taken');
 is(end_session($session), "100000\n", 'and it ends');
 is_loaded('all rows are there, once');
@@ -96,6 +109,7 @@ foreach my $point (@points)
 			BEGIN;
 			INSERT INTO other VALUES (2);
 			SET gstore_fdw.debug_fault = '$point:$action';
+			@{[only_workers($point)]};
 			$load;
 			ROLLBACK}, on_error_stop => 1);
 
@@ -122,6 +136,7 @@ foreach my $point (@points)
 		BEGIN;
 		INSERT INTO other VALUES (2);
 		SET gstore_fdw.debug_fault = '$point:error';
+		@{[only_workers($point)]};
 		DO \$\$ BEGIN
 			FOR i IN 1 .. 3 LOOP
 				BEGIN
@@ -149,7 +164,7 @@ foreach my $point ('load-launched', 'load-worker-begin', 'load-worker-rows', 'ha
 	foreach my $how ('pg_cancel_backend', 'pg_terminate_backend', 'a worker', 'a worker cancelled')
 	{
 		next if $how =~ /worker/ && $point eq 'load-launched';
-		my $session = start_session($node, "SET gstore_fdw.debug_fault = '$point:wait'; BEGIN; $load; COMMIT;");
+		my $session = start_session($node, "SET gstore_fdw.debug_fault = '$point:wait'; " . only_workers($point) . "; BEGIN; $load; COMMIT;");
 
 		ok(waiting_at($node, $point), "somebody waits at $point");
 		if ($how =~ /worker/)
@@ -204,7 +219,7 @@ foreach my $point ('load-worker-rows', 'handover-posted', 'handover-taken', 'han
 {
 	my ($checkpointer) = children($node, qr/checkpointer/);
 
-	try_psql($node, "SET gstore_fdw.debug_fault = '$point:kill'; $load");
+	try_psql($node, "SET gstore_fdw.debug_fault = '$point:kill'; $by_workers; $load");
 	ok(wait_for('the crash', sub {
 		my ($now) = children($node, qr/checkpointer/);
 		return !defined $now || $now != $checkpointer; }), "killed at $point");
