@@ -9,8 +9,8 @@
  * transaction, and publishes them between its own rows.
  *
  * A worker has the session's snapshot, user, settings and transaction, but may
- * not get a transaction id, nor change the shared catalogue: it must never
- * touch the table's entry.
+ * not get a transaction id, nor change the shared catalogue: the table's entry is
+ * there when it begins, and it takes but small images' places from there.
  */
 #include "postgres.h"
 
@@ -123,8 +123,8 @@ gstore_load_team_begin(GstoreLoad *load, List *scans, int workers)
 	int threads;
 	ListCell *cell;
 
-	/* The writer's; in parallel mode there is none to be had. */
-	(void) GetCurrentFullTransactionId();
+	/* In parallel mode there is no transaction id to be had. */
+	gstore_modify_prepare(load->rinfo->ri_FdwState);
 	threads = Max(1, gstore_exec_threads() / (workers + 1));
 	EnterParallelMode();
 	team->context = context = CreateParallelContext("gstore_fdw",

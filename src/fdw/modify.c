@@ -187,6 +187,12 @@ gstore_modify_set_threads(GstoreModify *state, int threads)
 }
 
 void
+gstore_modify_prepare(GstoreModify *state)
+{
+	gstore_writer_prepare(state->writer);
+}
+
+void
 gstore_modify_publish(GstoreModify *state, GstoreChunk *chunk,
 					  GstoreHold *hold)
 {

@@ -23,6 +23,8 @@ extern GstoreModify *gstore_modify_begin_helping(EState *estate,
 												 int threads);
 /* Before its first row: encode by so many threads after all. */
 extern void gstore_modify_set_threads(GstoreModify *state, int threads);
+/* Before others begin to help. */
+extern void gstore_modify_prepare(GstoreModify *state);
 /* A chunk of a helper's. */
 extern void gstore_modify_publish(GstoreModify *state, GstoreChunk *chunk,
 								  GstoreHold *hold);

@@ -32,6 +32,7 @@
 #include "store/progress.h"
 #include "store/publish.h"
 #include "store/table.h"
+#include "store/transaction.h"
 #include "store/writer.h"
 
 /* So many rows of a statement are not worth a batch. */
@@ -215,6 +216,14 @@ gstore_writer_set_threads(GstoreWriter *writer, int threads)
 }
 
 void
+gstore_writer_prepare(GstoreWriter *writer)
+{
+	writer->xid = GetCurrentFullTransactionId();
+	/* If the entry is new, the transaction knows it before anything fails. */
+	gstore_transaction_reserve(gstore_table_get(writer->target->relid), 1);
+}
+
+void
 gstore_writer_on_refusal(GstoreWriter *writer, GstoreDescribeValue describe,
 						 void *state)
 {
@@ -335,7 +344,7 @@ create_encoder(GstoreWriter *writer)
 		.compress = context_compress};
 
 	if (writer->helper == NULL)
-		writer->xid = GetCurrentFullTransactionId();
+		gstore_writer_prepare(writer);
 	writer->checked = MemoryContextAlloc(writer->context,
 										 Max(schema->ncols, 1) * sizeof(int));
 	for (int i = 0; target->codec->refuses != NULL && i < schema->ncols; i++)
@@ -426,8 +435,6 @@ void
 gstore_writer_publish(GstoreWriter *writer, GstoreChunk *chunk,
 					  GstoreHold *hold)
 {
-	if (!FullTransactionIdIsValid(writer->xid))
-		writer->xid = GetCurrentFullTransactionId();
 	publish(writer, chunk, hold);
 	join(writer);
 }
@@ -516,16 +523,37 @@ is_full(const GstoreWriter *writer)
 							writer->chunk_bytes);
 }
 
-/* Hand the batch over, and look after chunks. */
 static void
-submit(GstoreWriter *writer)
+hand_over(GstoreWriter *writer)
 {
 	GstoreCodecStatus status;
 	GstoreCodecError error;
 
 	check_lost(writer);
+	writer->batch = NULL;
 	status = gstore_encoder_submit(writer->encoder, &error);
 	check_encoder(writer, status, &error);
+}
+
+static void
+next_batch(GstoreWriter *writer)
+{
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+
+	writer->batch = gstore_encoder_batch(writer->encoder);
+	if (likely(writer->batch != NULL))
+		return;
+	status = gstore_encoder_drain(writer->encoder, &error);
+	check_encoder(writer, status, &error);
+	raise_out_of_memory(writer);
+}
+
+/* Hand the batch over, and look after chunks. */
+static void
+submit(GstoreWriter *writer)
+{
+	hand_over(writer);
 	tend_chunk(writer);
 	if (is_full(writer))
 	{
@@ -534,23 +562,20 @@ submit(GstoreWriter *writer)
 		begin_chunk(writer);
 		tend_chunk(writer);
 	}
-	writer->batch = gstore_encoder_batch(writer->encoder);
-	if (writer->batch == NULL)
-	{
-		status = gstore_encoder_drain(writer->encoder, &error);
-		check_encoder(writer, status, &error);
-		raise_out_of_memory(writer);
-	}
+	next_batch(writer);
 }
 
+/*
+ * Possibly for another query, which may fail alone, and lets go then of what was
+ * taken for it: whatever may raise while a chunk is on its way stands in
+ * send_chunk or finish_chunk.
+ */
 void
 gstore_writer_flush(GstoreWriter *writer)
 {
 	if (writer->encoder == NULL)
 		return;
-	check_lost(writer);
-	if (writer->batch != NULL)
-		submit(writer);
+	hand_over(writer);
 	if (writer->filling.chunk != NULL)
 		finish_chunk(writer);
 	if (writer->target->codec->builder_rows(writer->builder) == 0)
@@ -568,9 +593,7 @@ begin_batch(GstoreWriter *writer)
 	if (!writer->can_batch || writer->added < FEW_ROWS)
 		return false;
 	if (writer->batch == NULL)
-		writer->batch = gstore_encoder_batch(writer->encoder);
-	if (writer->batch == NULL)
-		raise_out_of_memory(writer);
+		next_batch(writer);
 	return true;
 }
 

@@ -52,6 +52,9 @@ extern GstoreWriter *gstore_writer_begin_helping(const GstoreTarget *target,
 												 int threads);
 /* Before its first row: so many threads after all. */
 extern void gstore_writer_set_threads(GstoreWriter *writer, int threads);
+/* Before its first row, or before helpers begin, who cannot: the transaction has an
+ * id and the table an entry. */
+extern void gstore_writer_prepare(GstoreWriter *writer);
 /* Publish a chunk that a helper filled, as if this writer had. */
 extern void gstore_writer_publish(GstoreWriter *writer, GstoreChunk *chunk,
 								  GstoreHold *hold);
