@@ -92,6 +92,45 @@ foreach my $point (device() eq 'cuda' ? (@asking, 'view-open') : ('view-open'))
 	nothing_left($node, $before, 'and nothing is left');
 }
 
+# What is staged is flushed for a query that fails alone, while its statement goes
+# on: all rows get there, or it says that some did not.
+sql($node, q{CREATE FUNCTION look(i int) RETURNS int LANGUAGE plpgsql AS $$
+BEGIN
+	IF i % 7000 = 0 THEN
+		BEGIN
+			PERFORM count(*) FROM t;
+		EXCEPTION WHEN internal_error THEN NULL;
+		END;
+	END IF;
+	RETURN i;
+END $$});
+foreach my $size ('512kB', '5MB', '64MB')
+{
+	foreach my $point (@writing, device() eq 'cuda' ? @asking : ())
+	{
+		foreach my $n (1 .. 4)
+		{
+			my ($status, $out, $err) = $node->psql('postgres', qq{
+				\\set VERBOSITY sqlstate
+				SET gstore_fdw.chunk_size = '$size';
+				SET gstore_fdw.debug_fault = '$point:error:$n';
+				BEGIN;
+				INSERT INTO t SELECT look(i), repeat('x', 900) || i FROM generate_series(1, 25000) i;
+				SET gstore_fdw.debug_fault = '';
+				SELECT count(*), sum(id), sum(length(note)) FROM t;
+				ROLLBACK}, on_error_stop => 1);
+
+			like("$out$err", qr/^25000\|312512500\|22613894$|ERROR:  (XX000|55000)$/,
+				"$size: all rows, or an error, after the error at $point $n");
+			# nothing was lost yet
+			is($err, '', 'here all rows') if $size eq '64MB' && $n == 1 && $point =~ /image-reserve|before-encode/;
+			# it was under way
+			like($err, qr/55000/, 'here an error') if $size eq '64MB' && $n == 1 && $point =~ /place|publish|request/;
+			nothing_left($node, $before, 'and nothing is left');
+		}
+	}
+}
+
 # Stopped while it waits, by cancel and by the end of its session.
 foreach my $case (@cases)
 {
