@@ -18,6 +18,7 @@ sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
 sql($node, 'CREATE FOREIGN TABLE stays (id int, note text) SERVER gstore_fdw');
 sql($node, q{CREATE PROCEDURE fill(n int) LANGUAGE plpgsql AS $$
 	BEGIN FOR i IN 1 .. n LOOP INSERT INTO t VALUES (i, 'x'); END LOOP; END $$});
+sql($node, q{CREATE TABLE source AS SELECT i AS id, repeat('x', 100) || i AS note FROM generate_series(1, 100000) i});
 
 # What a backend does, and where it is killed.  The keeper has no memory of what
 # the backends did, nor the other way round.
@@ -28,7 +29,9 @@ my @backends = (
 	[ 'DELETE FROM stays WHERE id % 3 = 0', qw(deleter-before-publish deleter-after-publish) ],
 	[ "UPDATE stays SET note = 'y' WHERE id % 3 = 0", qw(deleter-before-publish writer-after-publish) ],
 	[ q{SELECT count(*) FROM stays WHERE note <> ''}, qw(view-open) ],
-	[ q{SELECT gstore_compact('stays')}, qw(merge-built merge-before-swap merge-after-swap) ]);
+	[ q{SELECT gstore_compact('stays')}, qw(merge-built merge-before-swap merge-after-swap) ],
+	[ "SET gstore_fdw.chunk_size = '2MB'; SET parallel_leader_participation = off; SELECT gstore_load('t', 'source', 2)",
+		qw(load-launched load-worker-begin load-worker-rows handover-posted handover-finished handover-taken) ]);
 push @backends, [ "SELECT count(*) FROM gstore_export('stays')", 'export-describe' ],
 	[ q{SELECT lo_import_gpu(0, gstore_export_ipchandle('stays'), 0, 100)}, 'lo-import' ];
 my @keepers;

@@ -1,7 +1,7 @@
 
 # gstore_load() by several processes: how far it is can be seen; whichever of
 # them ends, wherever, all end, and nothing is left; several at once do not hold
-# each other up.
+# each other up.  Where they are killed, see 013_kill_points.
 
 use strict;
 use warnings FATAL => 'all';
@@ -213,23 +213,5 @@ nothing_left($node, $before, 'and nothing is left');
 
 unlike(slurp_file($node->logfile), qr/resource leak|PANIC|TRAP|terminated by signal/, 'no leak, no crash');
 
-# ---- killed ----
-
-foreach my $point ('load-worker-rows', 'handover-posted', 'handover-taken', 'handover-finished')
-{
-	my ($checkpointer) = children($node, qr/checkpointer/);
-
-	try_psql($node, "SET gstore_fdw.debug_fault = '$point:kill'; $by_workers; $load");
-	ok(wait_for('the crash', sub {
-		my ($now) = children($node, qr/checkpointer/);
-		return !defined $now || $now != $checkpointer; }), "killed at $point");
-	ok(wait_until_up($node), 'the server is up again');
-	ok(wait_for('the keeper', sub {
-		my ($status) = try_psql($node, 'SELECT gstore_request_barrier()');
-		return $status == 0; }), 'and the keeper');
-	is(left_behind($node), '0|0|0|0|0', 'all memory is free');
-	is_loaded_again("after a kill at $point");
-}
-unlike(slurp_file($node->logfile), qr/PANIC|TRAP/, 'no crash but those');
 $node->stop('fast');
 done_testing();
