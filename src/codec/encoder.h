@@ -15,9 +15,10 @@
  * Includes no PostgreSQL header and raises nothing.  Threads are made when some
  * batches have come, have all signals blocked, and touch nothing but the encoder's
  * own memory and the image they are to write.  All encoders of a process are used by
- * one thread, and have together no more threads than one may have.  Whoever uses the encoder may leave by
- * an error between any two calls, as long as gstore_encoder_destroy (or _stop) is
- * called before the schema or that image go away.
+ * one thread, and have together no more threads than one may have.  Whoever uses
+ * the encoder may leave by an error between any two calls, as long as
+ * gstore_encoder_destroy (or _stop) is called before the schema or that image go
+ * away.
  *
  * An error in a step is met by the next call that returns a status, and by all
  * that follow: there is no telling then what the builder holds.

@@ -10,8 +10,9 @@
  *
  * A request owns what it works on until the keeper has completed it: the
  * staging window in `staging_*`, a pin of its own on the chunk `pinned`, and on
- * an upload the device allocation it made, on an open the memory it opened.  If the backend goes away meanwhile
- * (cancel, error, exit) its hold marks the request abandoned and forgets it;
+ * an upload the device allocation it made, on an open the memory it opened.  If
+ * the backend goes away meanwhile (cancel, error, exit) its hold marks the
+ * request abandoned and forgets it;
  * the keeper finishes it, frees what it owns, and returns the slot.  A backend
  * that goes away after its upload was done, or a launch that keeps its memory,
  * turns the slot into a RELEASE request, after an open into a CLOSE: nothing needs

@@ -37,9 +37,11 @@ typedef struct GstoreTable
 {
 	LWLock lock;
 	GstoreTableKey key;		   /* never changes */
-	FullTransactionId creator; /* transaction that made the entry: removed
-								 * again if it aborts; never changes */
-	bool dropped;			   /* by a committed DROP; keeper removes it */
+	FullTransactionId creator; /* transaction that made the entry, or with
+								 * which it began anew: removed again if it
+								 * aborts */
+	bool dropped;			   /* by a committed DROP, or empty after its
+								 * creator came to nothing: to be removed */
 	uint32 revision;		   /* ++ with every change that committed or that
 								 * reclaimed something */
 	uint64 next_row;		   /* next unused row address */

@@ -292,13 +292,10 @@ commit_writes(void)
  * a table whose creation is rolled back too.  Once marked it may be freed.
  */
 static void
-abort_writes(void)
+forget_created(void)
 {
 	ListCell *cell;
 
-	for (uint64 i = current->nwrites; i > 0; i--)
-		if (current->writes[i - 1].subid != InvalidSubTransactionId)
-			abort_write(&current->writes[i - 1]);
 	foreach(cell, current->created)
 	{
 		GstoreTable *table = lfirst(cell);
@@ -306,6 +303,15 @@ abort_writes(void)
 		if (table->nchunks == 0)
 			table->dropped = true;
 	}
+}
+
+static void
+abort_writes(void)
+{
+	for (uint64 i = current->nwrites; i > 0; i--)
+		if (current->writes[i - 1].subid != InvalidSubTransactionId)
+			abort_write(&current->writes[i - 1]);
+	forget_created();
 }
 
 static void
@@ -342,6 +348,24 @@ check_devices(void)
 	}
 }
 
+/* Only what was rolled back with its subtransaction can be prepared. */
+static void
+check_prepare(void)
+{
+	bool changed = false;
+	ListCell *cell;
+
+	for (uint64 i = 0; i < current->nwrites; i++)
+		changed |= current->writes[i].subid != InvalidSubTransactionId;
+	foreach(cell, current->drops)
+		changed |= ((Drop *) lfirst(cell))->subid != InvalidSubTransactionId;
+	if (changed)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot PREPARE a transaction that changed gstore_fdw tables"),
+				 errhint("COMMIT it instead.")));
+}
+
 static void
 on_transaction(XactEvent event, void *arg)
 {
@@ -354,10 +378,11 @@ on_transaction(XactEvent event, void *arg)
 			check_devices();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot PREPARE a transaction that changed gstore_fdw tables"),
-					 errhint("COMMIT it instead.")));
+			check_prepare();
+			break;
+		case XACT_EVENT_PREPARE:
+			forget_created();
+			current = NULL;
 			break;
 		case XACT_EVENT_COMMIT:
 			commit_writes();
