@@ -256,9 +256,10 @@ typedef struct GstoreCodec
 								GstoreCodecError *error);
 	/*
 	 * The part of one column in adding count rows: nulls may be NULL where none
-	 * of them is.  All columns but the dropped ones get theirs; columns may be worked on by different threads at the same
-	 * time, as long as the allocator lets them.  After a failure the builder
-	 * can only be reset or destroyed.  set_rows: how many there are then.
+	 * of them is.  All columns but the dropped ones get theirs; columns may be
+	 * worked on by different threads at the same time, as long as the allocator
+	 * lets them.  After a failure the builder can only be reset or destroyed.
+	 * set_rows: how many there are then.
 	 */
 	GstoreCodecStatus (*append_column)(GstoreBuilder *builder, int column,
 									   const GstoreValue *values,

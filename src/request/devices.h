@@ -4,9 +4,9 @@
  *	  are, whether they live, how much of them is used.
  *
  * The keeper writes everything but `used` and `in_arena` (which whoever takes
- * or gives memory changes, under the slot's mutex) and sets resolved last, with a write barrier.  With
- * gstore_fdw.device = host the shmem startup hook fills it in, so that no
- * backend waits for the keeper.
+ * or gives memory changes, under the slot's mutex) and sets resolved last, with
+ * a write barrier.  With gstore_fdw.device = host the shmem startup hook fills
+ * it in, so that no backend waits for the keeper.
  */
 #ifndef GSTORE_DEVICES_H
 #define GSTORE_DEVICES_H
