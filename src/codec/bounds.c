@@ -104,7 +104,7 @@ gstore_bounds_key(GstoreOrder order, int16 attlen, GstoreValue value,
 	{
 		case GSTORE_ORDER_INTEGER:
 			*key = gstore_integer_key(attlen == 2 ? (int16) value : attlen == 4 ? (int32) value
-																		 : (int64) value);
+																				: (int64) value);
 			return true;
 		case GSTORE_ORDER_UNSIGNED:
 			*key = attlen == 1 ? (uint8) value : low;
