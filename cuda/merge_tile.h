@@ -384,6 +384,8 @@ gstore_merge_offsets(const GstoreMergeView *view, uint32 number, uint64 start,
 	uint64 done = 0;
 	bool bad = false;
 
+	/* where the column before ended may still be looked up */
+	gstore_sync_warp();
 	for (uint32 first = 0; first < view->count; first += GSTORE_WARP)
 	{
 		uint32 j = first + view->lane;

@@ -86,16 +86,6 @@ width_of(const GstoreColumnView *view)
 }
 
 uint64
-gstore_gather_row_bytes(const GstoreColumnView *columns, int ncolumns)
-{
-	uint64 bytes = sizeof(uint32);
-
-	for (int i = 0; i < ncolumns; i++)
-		bytes += width_of(&columns[i]) + 1;
-	return bytes;
-}
-
-uint64
 gstore_gather_text_bytes(const GstoreColumnView *columns, int ncolumns,
 						 uint64 rows)
 {

@@ -30,9 +30,7 @@ typedef enum GstoreGatherOutcome
 
 /* Can these columns be gathered, whose pointers are addresses of a device? */
 extern bool gstore_gather_takes(const GstoreColumnView *columns, int ncolumns);
-/* Bytes of a row but for texts, and about how many they take of rows rows. */
-extern uint64 gstore_gather_row_bytes(const GstoreColumnView *columns,
-									  int ncolumns);
+/* About how many bytes of text a row has, of rows rows. */
 extern uint64 gstore_gather_text_bytes(const GstoreColumnView *columns,
 									   int ncolumns, uint64 rows);
 /* A launch for so many rows, with room for texts; false: it would be too large. */

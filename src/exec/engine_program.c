@@ -145,8 +145,8 @@ add_register(GstoreProgramBuilder *builder, GstoreType type)
 	return (uint16) n;
 }
 
-GstoreType
-gstore_program_type(const GstoreProgramBuilder *builder, uint16 reg)
+static GstoreType
+type_of(const GstoreProgramBuilder *builder, uint16 reg)
 {
 	const GstoreRegister *registers =
 		(const GstoreRegister *) builder->parts[REGISTERS].data;
@@ -263,8 +263,8 @@ gstore_program_operator(GstoreProgramBuilder *builder, GstoreOpcode opcode,
 		return 0;
 	return add_instruction(builder, instruction,
 						   gstore_opcode_result(opcode,
-												gstore_program_type(builder,
-																	b)));
+												type_of(builder,
+														b)));
 }
 
 void
@@ -319,7 +319,7 @@ gstore_program_aggregate(GstoreProgramBuilder *builder,
 	to->filter = filter;
 	to->distinct = distinct;
 	if (argument != GSTORE_NO_REGISTER)
-		to->type = (uint8) gstore_program_type(builder, argument);
+		to->type = (uint8) type_of(builder, argument);
 	return n;
 }
 

@@ -30,8 +30,6 @@ extern uint16 gstore_program_constant(GstoreProgramBuilder *builder,
 extern uint16 gstore_program_operator(GstoreProgramBuilder *builder,
 									  GstoreOpcode opcode, uint16 a, uint16 b,
 									  uint16 c);
-extern GstoreType gstore_program_type(const GstoreProgramBuilder *builder,
-									  uint16 reg);
 /* The scale of a register that is a DECIMAL. */
 extern void gstore_program_set_scale(GstoreProgramBuilder *builder, uint16 reg,
 									 uint8 scale);

@@ -428,6 +428,9 @@ find_inner(RelOptInfo *input)
 	if (path == NULL || !IsA(path, SubqueryScanPath) ||
 		path->param_info != NULL || input->baserestrictinfo != NIL)
 		return NULL;
+	/* the subquery would be run for the sake of what that does */
+	if (contain_volatile_functions((Node *) input->subroot->processed_tlist))
+		return NULL;
 	path = below_projection(((SubqueryScanPath *) path)->subpath);
 	if (path == NULL || !IsA(path, ForeignPath) ||
 		!IS_UPPER_REL(path->parent) || path->parent->fdwroutine == NULL ||
@@ -460,6 +463,9 @@ add_outer_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *output,
 	if (!collect_keys(root, input, output->reltarget, group_clause, &wanted) ||
 		!is_computable((Node *) output->reltarget->exprs, &wanted) ||
 		!is_computable(extra->havingQual, &wanted))
+		return;
+	/* one row, whatever the groups are */
+	if (wanted.keys->exprs == NIL && wanted.aggrefs == NIL)
 		return;
 	/* as if the table were below: so the plan is made by us */
 	if (output->fdwroutine == NULL)

@@ -134,12 +134,6 @@ release_space(void *what)
 	pfree(space);
 }
 
-void
-gstore_image_discard(GstoreImageSpace *space)
-{
-	gstore_hold_release(space->hold);
-}
-
 /* ---- reserving ---- */
 
 static GstoreImageSpace *

@@ -4,9 +4,10 @@
  *
  * The first unit of a page counts the others that are not free: in pieces, or
  * still to be cut.  Whoever takes that to zero gives the page back.  The count
- * lies where a program that maps host memory could overwrite it, so it is not
- * trusted to be right: a page that somebody wrote over is never given out
- * again, which is all the harm.
+ * lies where a program that maps more of host memory than it was handed could
+ * overwrite it, so it is not trusted to be right: such a page is given back
+ * never, or too early, and then images are written over, as that program could
+ * have done itself.
  */
 #include "postgres.h"
 

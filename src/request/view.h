@@ -66,7 +66,6 @@ extern bool gstore_image_is_there(const GstoreImageSpace *space);
 /* Bring the written image to its place and return it; the caller owns the
  * location from then on.  The space is gone. */
 extern GstoreLocation gstore_image_place(GstoreImageSpace *space);
-extern void gstore_image_discard(GstoreImageSpace *space);
 
 /*
  * Free a location.  In the arena at once.  On a keeper-only device it cannot

@@ -234,6 +234,12 @@ FROM (VALUES
 	('SELECT max(c) FROM (SELECT count(*) AS c FROM TTT) g'),
 	('SELECT sum(c) FROM (SELECT k, count(*) AS c FROM TTT WHERE k < -40000 GROUP BY k) g'),
 	('SELECT x, (SELECT sum(c) FROM (SELECT k, count(*) AS c FROM TTT WHERE k < x GROUP BY k HAVING count(*) > x) g) FROM generate_series(1, 4) x')) AS q(query);
+-- nobody asks for its results: there is one row of them nevertheless
+SELECT count(*) FROM (SELECT count(*) FROM (SELECT k, count(*) FROM w GROUP BY k) g) one;
+-- what a subquery does besides is done for each of its groups
+CREATE SEQUENCE calls;
+SELECT count(*), sum(c) FROM (SELECT bo, count(*) AS c, nextval('calls') FROM w GROUP BY bo) g;
+SELECT last_value FROM calls;
 SELECT answer('SELECT k FROM w GROUP BY k HAVING 1 / (count(v) - 2) > 0');
 SELECT answer('SELECT sum(1 / (c - 3)) FROM (SELECT k, count(*) AS c FROM w GROUP BY k) g');
 EXPLAIN (COSTS OFF) SELECT count(*), sum(s) FROM (SELECT k, sum(n) AS s FROM w GROUP BY k HAVING sum(n) > 5 AND avg(n) > 2) g;
