@@ -18,6 +18,7 @@
 #include "fdw/form.h"
 #include "fdw/rowaddress.h"
 #include "fdw/sound.h"
+#include "store/codec_context.h"
 #include "store/estimate.h"
 #include "store/pending.h"
 #include "store/window.h"

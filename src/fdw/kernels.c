@@ -21,6 +21,7 @@
 #include "guc.h"
 #include "request/launch.h"
 #include "request/view.h"
+#include "store/codec_context.h"
 
 /* Pieces of one launch: blocks that were left out make more of them. */
 #define MOST_PIECES 4096

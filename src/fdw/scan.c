@@ -30,6 +30,7 @@
 #include "fdw/statement.h"
 #include "fdw/upper.h"
 #include "guc.h"
+#include "store/codec_context.h"
 #include "store/deleter.h"
 #include "store/estimate.h"
 #include "store/pending.h"

@@ -14,8 +14,8 @@
 #include "request/view.h"
 #include "store/build.h"
 #include "store/build_kernel.h"
+#include "store/codec_context.h"
 #include "store/progress.h"
-#include "store/writer.h"
 
 static void
 check(const GstoreBuild *build, GstoreCodecStatus status,

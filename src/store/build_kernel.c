@@ -19,9 +19,9 @@
 #include "request/staging.h"
 #include "request/view.h"
 #include "store/build_kernel.h"
+#include "store/codec_context.h"
 #include "store/progress.h"
 #include "store/schema.h"
-#include "store/writer.h"
 
 StaticAssertDecl(GSTORE_MERGE_PIECES <= GSTORE_LAUNCH_CHUNKS,
 				 "a launch pins all chunks of a step");

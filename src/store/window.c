@@ -11,6 +11,7 @@
 #include "utils/memutils.h"
 
 #include "request/view.h"
+#include "store/codec_context.h"
 #include "store/window.h"
 
 /* Bytes of row-wise data a window of a device chunk aims at. */

@@ -87,14 +87,4 @@ extern bool gstore_writer_append_tuple(GstoreWriter *writer,
 /* Flush the rest.  The writer can be used on. */
 extern void gstore_writer_flush(GstoreWriter *writer);
 
-/* Raise what a codec reports, with the SQLSTATE of its class. */
-extern void gstore_codec_raise(GstoreCodecStatus status,
-							   const GstoreCodecError *error,
-							   const char *relname,
-							   const GstoreSchema *schema) pg_attribute_noreturn();
-
-/* A codec's memory from CurrentMemoryContext as of now; raises when there is
- * none. */
-extern GstoreAllocator gstore_context_allocator(void);
-
 #endif
