@@ -78,15 +78,18 @@ static __thread Machine *machine;
 /*
  * The compiler's own jumps, which are a few instructions: there are thousands of
  * them, and a sanitizer that the program is built with must not think that a
- * stack ends.  Who jumps must not be who can be jumped to.
+ * stack ends: it would look through all that is between that and the thread's.
+ * Who jumps must not be who can be jumped to.
  */
-static void __attribute__((noinline, noreturn))
+#define JUMPS __attribute__((noinline, no_sanitize_address))
+
+static void JUMPS __attribute__((noreturn))
 jump(void **place)
 {
 	__builtin_longjmp(place, 1);
 }
 
-static void __attribute__((noinline))
+static void JUMPS
 yield(LaneState state)
 {
 	Lane *lane = &machine->lanes[machine->lane];
@@ -108,7 +111,7 @@ fiber(void)
 }
 
 /* Let a lane run to its next barrier, or its end. */
-static void __attribute__((noinline))
+static void JUMPS
 resume(uint32_t number)
 {
 	Lane *lane = &machine->lanes[number];
@@ -128,7 +131,7 @@ resume(uint32_t number)
 }
 
 /* The kernel is over; does not return to its lane. */
-static void
+static void JUMPS
 end_kernel(CUresult failure)
 {
 	machine->failure = failure;
