@@ -195,6 +195,9 @@ gstore_staging_take_turn(bool (*instead)(void *state), void *state,
 		behind = false;
 	}
 	ConditionVariableCancelSleep();
+	/* it may have been woken for a narrow one, which is the next one's now */
+	if (better)
+		ConditionVariableSignal(&staging->given);
 	return !better;
 }
 

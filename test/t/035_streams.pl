@@ -118,7 +118,7 @@ nothing_left($node, $before, 'nothing is left');
 # A free waits until its device is idle.  A load that needs what is being freed
 # waits for that, and no other one does.
 my ($total) = split /\n/, sql($node, 'SELECT total FROM gstore_devices WHERE number = 0');
-my $much = 400000;
+my $much = 480000;
 sql($node, "CREATE FOREIGN TABLE large (id int, note text) SERVER gstore_fdw");
 sql($node, "INSERT INTO large SELECT i, repeat('x', 100) || i FROM generate_series(1, $much) i");
 cmp_ok(used($node), ">", $total / 2, "a table takes more than half of the memory (" . used($node) . ")");
