@@ -49,9 +49,9 @@ typedef struct Merge
 	uint64 image_bytes;
 	bool eager;
 	bool growing;	 /* rows came since the last time */
-	Source *sources; /* [nsources], pinned while hold is taken */
+	Source *sources; /* [nsources] */
 	uint32 nsources;
-	GstoreHold *hold;
+	uint32 npinned;		 /* of them: all once they were chosen */
 	uint64 bytes;		 /* of the sources' images */
 	const char *relname; /* or its number */
 	const char *purpose;
@@ -161,7 +161,7 @@ release_sources(void *what)
 {
 	Merge *merge = what;
 
-	for (uint32 i = 0; i < merge->nsources; i++)
+	for (uint32 i = 0; i < merge->npinned; i++)
 		gstore_chunk_unpin(merge->sources[i].chunk);
 	pfree(merge);
 }
@@ -202,11 +202,9 @@ choose(Merge *merge)
 		merge->nsources = 0;
 		merge->bytes = 0;
 	}
-	for (uint32 i = 0; i < merge->nsources; i++)
-		gstore_chunk_pin(merge->sources[i].chunk);
+	for (; merge->npinned < merge->nsources; merge->npinned++)
+		gstore_chunk_pin(merge->sources[merge->npinned].chunk);
 	LWLockRelease(&table->lock);
-	if (found)
-		gstore_hold_take(merge->hold, merge);
 	return found;
 }
 
@@ -396,6 +394,7 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager,
 												  "gstore_fdw merge",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old;
+	GstoreHold *own = gstore_hold_prepare("gstore_fdw merge", release_sources);
 	Merge *merge;
 	GstoreChunk *merged;
 	GstoreHold *hold = NULL;
@@ -406,7 +405,7 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager,
 	merge = MemoryContextAllocZero(TopMemoryContext, sizeof(Merge) +
 														 MOST_CHUNKS * sizeof(Source));
 	merge->sources = (Source *) (merge + 1);
-	merge->hold = gstore_hold_prepare("gstore_fdw merge", release_sources);
+	gstore_hold_take(own, merge);
 	merge->table = table;
 	merge->horizon = gstore_horizon();
 	merge->image_bytes = image_bytes;
@@ -429,13 +428,8 @@ gstore_merge_table(GstoreTable *table, uint64 image_bytes, bool eager,
 		}
 		else if (merged != NULL)
 			gstore_hold_forget(hold);
-		gstore_hold_release(merge->hold);
 	}
-	else
-	{
-		gstore_hold_forget(merge->hold);
-		pfree(merge);
-	}
+	gstore_hold_release(own);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
 	return done;
