@@ -4,7 +4,7 @@
  *	  they tell.
  *
  * A merge goes through kernels in this order; between two of them the host adds
- * up what the first one counted (src/codec/merge_kernel.c):
+ * up what the first one counted (src/codec/merge_kernel_results.c):
  *
  *	 MERGE_COUNT	rows: how many are NULL, how many bytes of text they have;
  *					marks in a map which values of a dictionary they use
