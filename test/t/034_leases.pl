@@ -190,7 +190,8 @@ if (device() eq 'host')
 		my %answers;
 
 		open(my $file, '+<:raw', $path) or die "$path: $!";
-		foreach my $turn (1 .. 300)
+		# of format pgstrom one flip in a hundred matters
+		foreach my $turn (1 .. ($table eq 'arrow' ? 300 : 1500))
 		{
 			my $at = $offset + int(rand($length < 3000 ? $length : 3000));
 			my ($was, $answer);
