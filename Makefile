@@ -18,7 +18,7 @@
 #   make fuzz                  the codecs; SECONDS=60; fuzz-keep keeps the inputs
 #   make layers                who includes whom
 #   make format                apply .clang-format; check-format only looks
-#   make bench                 beside heap, DuckDB and C loops; JSON=1
+#   make bench                 beside heap, DuckDB and C loops; JSON=file
 #   make gpucheck              on a machine with a GPU; gpupack for a bare one
 #   make fresh                 quickstart and check on an empty Debian
 #   make dist                  an archive of what is committed, for PGXN

@@ -16,6 +16,9 @@ import subprocess
 import sys
 import time
 
+# of sides whose tables are called otherwise
+LABELS = {"noop": "no-op FDW"}
+
 PRICES = {"numeric": "numeric(15,2)", "float": "float8"}
 
 COLUMNS = """l_orderkey bigint NOT NULL, l_partkey int NOT NULL,
@@ -333,7 +336,7 @@ class Bench:
 
     def as_json(self):
         return json.dumps({"machine": self.machine(), "figures": [
-            {"variant": v, "name": n, "sides": {s: f.as_dict() for s, f in figures.items()}}
+            {"variant": v, "name": n, "sides": {LABELS.get(s, s): f.as_dict() for s, f in figures.items()}}
             for v, n, figures in self.rows]}, indent=1)
 
     def as_table(self):
@@ -345,7 +348,7 @@ class Bench:
             f" DuckDB {m['duckdb'] or 'not there'}, device {m['device']}."
             f" {m['rows']:,} rows of 16 columns, medians of {m['repeat']} in ms"
             " (in brackets half the spread), all in memory.", "",
-            "| | " + " | ".join("no-op FDW" if s == "noop" else s for s in sides) + " | arrow against heap | against DuckDB |",
+            "| | " + " | ".join(LABELS.get(s, s) for s in sides) + " | arrow against heap | against DuckDB |",
             "|---|" + "---|" * (len(sides) + 2)]
         for variant, name, figures in self.rows:
             cells = [f"{name} ({variant})" if len(self.options.variants.split()) > 1 else name]
@@ -387,11 +390,14 @@ def main():
     parser.add_argument("--only", default="")
     for name in ("rows", "repeat", "threads"):
         parser.add_argument("--" + name, type=int, required=True)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args()
     bench = Bench(options)
     bench.run()
-    print(bench.as_json() if options.json else bench.as_table())
+    if options.json:
+        with open(options.json, "w") as f:
+            print(bench.as_json(), file=f)
+    print(bench.as_table())
 
 
 if __name__ == "__main__":

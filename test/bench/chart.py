@@ -1,6 +1,6 @@
 """A chart of the bench's figures, as SVG: python3 chart.py FIGURES.json >CHART.svg
 
-FIGURES.json is what `make bench JSON=1` printed.  A bar is a median in
+FIGURES.json is what `make bench JSON=FIGURES.json` wrote.  A bar is a median in
 milliseconds on a scale of powers of ten, shorter is faster; a group of bars is
 one thing that was measured, of the variant named with --variant.
 """

@@ -9,7 +9,7 @@
 #   THREADS=           of each side; default: the machine's CPUs
 #   DEVICE=host        gstore_fdw.device: auto, host or cuda
 #   ONLY=loads         only loads and full reads, without DuckDB
-#   JSON=1             figures for programs instead of a table
+#   JSON=FILE          where to write the figures for programs, too
 #   KEEP=1             leave the cluster for the next run
 #
 # One cluster of its own, everything warm and in memory: all sides are measured
@@ -83,4 +83,4 @@ ${CC:-cc} -O2 -fPIC -shared -I"$("$PG_CONFIG" --includedir-server)" \
 "$python" "$top/test/bench/bench.py" --psql "$bin/psql" --socket "$socket" \
 	--loop "$home/loop" --noop "$home/noop_fdw.so" --only "$ONLY" --folder "$home" --device "$DEVICE" \
 	--variants "$VARIANTS" --rows "$ROWS" --repeat "$REPEAT" \
-	--threads "$THREADS" ${JSON:+--json}
+	--threads "$THREADS" ${JSON:+--json "$JSON"}
