@@ -56,10 +56,20 @@ gstore_space_grow(GstoreSpace *space, uint64 bytes)
 bool
 gstore_space_open(GstoreSpace *space, uint64 from, uint64 to)
 {
-	from = from / FIRST_BYTES * FIRST_BYTES;
-	to = Min(GSTORE_ALIGN(to, FIRST_BYTES), space->reserved);
-	return from >= to ||
-		   mprotect(space->data + from, to - from, PROT_READ | PROT_WRITE) == 0;
+	uint64 step = FIRST_BYTES;
+
+	if (from >= space->from && to <= space->to)
+		return true;
+	/* A huge page is had only where all of it may be touched at the first touch. */
+	if (to - from >= HUGE_PAGE / 2)
+		step = HUGE_PAGE;
+	from = from / step * step;
+	to = Min(GSTORE_ALIGN(to, step), space->reserved);
+	if (mprotect(space->data + from, to - from, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	space->from = from;
+	space->to = to;
+	return true;
 }
 
 void

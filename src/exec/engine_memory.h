@@ -14,8 +14,10 @@
 /* An array that grows without moving. */
 typedef struct GstoreSpace
 {
-	uint8 *data;	 /* NULL before the first growth */
-	uint64 bytes;	 /* that may be touched */
+	uint8 *data;  /* NULL before the first growth */
+	uint64 bytes; /* that may be touched, from the start; */
+	uint64 from;  /* and those of [from, to) */
+	uint64 to;
 	uint64 reserved; /* addresses that are ours */
 } GstoreSpace;
 
@@ -24,8 +26,8 @@ typedef struct GstoreSpace
 extern bool gstore_space_reserve(GstoreSpace *space, uint64 limit);
 /* Let at least so many bytes be touched; false: no memory, or beyond the limit. */
 extern bool gstore_space_grow(GstoreSpace *space, uint64 bytes);
-/* Let bytes in [from, to) be touched, besides those that may be already; not
- * together with grow.  False: no memory. */
+/* Let bytes in [from, to) be touched, too: what was opened before is in there.
+ * False: no memory. */
 extern bool gstore_space_open(GstoreSpace *space, uint64 from, uint64 to);
 extern void gstore_space_release(GstoreSpace *space);
 

@@ -181,7 +181,7 @@ gstore_wide_reserve(GstoreGroups *groups)
 {
 	return gstore_space_reserve(&groups->records,
 								(2 * MAX_VALUES + 1) * groups->record_bytes) &&
-		   gstore_space_open(&groups->records, 0, groups->record_bytes);
+		   gstore_space_grow(&groups->records, groups->record_bytes);
 }
 
 /* ---- becoming wide, and hashed again ---- */
