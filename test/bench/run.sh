@@ -8,7 +8,8 @@
 #   VARIANTS='numeric float'   type of quantity, price, discount and tax
 #   THREADS=           of each side; default: the machine's CPUs
 #   DEVICE=host        gstore_fdw.device: auto, host or cuda
-#   ONLY=loads         only loads and full reads, without DuckDB
+#   ONLY=loads         only loads and full reads, without DuckDB; reads: all but
+#                      those
 #   JSON=FILE          where to write the figures for programs, too
 #   KEEP=1             leave the cluster for the next run
 #
@@ -69,13 +70,13 @@ END
 
 # DuckDB, where PyPI can be reached; its column stays empty otherwise.
 venv=$base/bench-venv
-if [ -z "$ONLY" ] && [ ! -x "$venv/bin/python" ]; then
+if [ "$ONLY" != loads ] && [ ! -x "$venv/bin/python" ]; then
 	python3 -m venv "$venv" &&
 		"$venv/bin/pip" install --quiet --disable-pip-version-check duckdb ||
 		echo "no DuckDB from PyPI: measured without" >&2
 fi
 python=$venv/bin/python
-[ -z "$ONLY" ] && [ -x "$python" ] || python=python3
+[ "$ONLY" != loads ] && [ -x "$python" ] || python=python3
 ${CC:-cc} -O3 -march=native -pthread -o "$home/loop" "$top/test/bench/loop.c"
 ${CC:-cc} -O2 -fPIC -shared -I"$("$PG_CONFIG" --includedir-server)" \
 	-o "$home/noop_fdw.so" "$top/test/bench/noop_fdw.c"
