@@ -31,6 +31,16 @@ my @integers = ('int2', 'int4', 'int8');
 my $column = qr/\b(?:b|i2|i4|i8|f4|f8|n|m|d|tm|ts|tz|iv|t|u|o)\b(?!')/;
 my @decimals = ('numeric(20,4)', 'numeric(12,2)');
 
+# What is made until it has a column in it.
+sub of_column
+{
+	my $make = shift;
+	my $text = '';
+
+	$text = $make->() until $text =~ /$column/;
+	return $text;
+}
+
 # Of floats only the column itself: what is computed of it can cancel out, and
 # then nothing is left of the digits that two orders have in common.
 sub aggregate
@@ -39,15 +49,13 @@ sub aggregate
 		sub { 'count(*)' },
 		sub { 'count(' . expression(pick(@names), 1) . ')' },
 		sub { pick('sum(', 'avg(') . expression(pick(@integers, @decimals), pick(0, 0, 1, 2)) . ')' },
+		# of a constant, PostgreSQL may look at one row only
 		sub {
-			my $argument = '';
-
-			# of a constant, PostgreSQL may look at one row only
-			$argument = expression(pick(@integers, @decimals, qw(float4 float8 date timestamp timestamptz time)), pick(0, 0, 1))
-			  until $argument =~ /$column/;
-			return pick('min(', 'max(') . "$argument)";
+			pick('min(', 'max(')
+			  . of_column(sub { expression(pick(@integers, @decimals, qw(float4 float8 date timestamp timestamptz time)), pick(0, 0, 1)) })
+			  . ')';
 		},
-		sub { pick('bool_and(', 'bool_or(', 'every(') . condition(1) . ')' },
+		sub { pick('bool_and(', 'bool_or(', 'every(') . of_column(sub { condition(1) }) . ')' },
 		sub { pick('bit_and(', 'bit_or(') . expression(pick(@integers), 0) . ')' },
 		sub { pick('avg(f4)', 'sum(f8)', 'avg(f8)') },
 		sub {
