@@ -7,6 +7,7 @@
 #define GSTORE_CODEC_CONTEXT_H
 
 #include "codec/codec.h"
+#include "compat.h"
 
 /* Raise what a codec reports, with the SQLSTATE of its class. */
 extern void gstore_codec_raise(GstoreCodecStatus status,

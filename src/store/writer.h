@@ -11,7 +11,6 @@
 #define GSTORE_WRITER_H
 
 #include "codec/codec.h"
-#include "compat.h"
 #include "store/catalog.h"
 #include "store/handover.h"
 
