@@ -673,7 +673,8 @@ append_texts(GstoreBuilder *builder, Column *column, const GstoreValue *values,
 			error->row = i;
 			return status;
 		}
-		gstore_copy(column->text + end, varlena.body, varlena.body_bytes);
+		if (likely(varlena.body_bytes > 0))
+			gstore_copy(column->text + end, varlena.body, varlena.body_bytes);
 		end += varlena.body_bytes;
 		set_text_end(column, row, end);
 	}

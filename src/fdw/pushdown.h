@@ -11,6 +11,7 @@
 #include "nodes/pathnodes.h"
 #include "portability/instr_time.h"
 
+#include "compat.h"
 #include "exec/engine.h"
 #include "store/window.h"
 

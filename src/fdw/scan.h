@@ -9,6 +9,7 @@
 #include "commands/explain.h"
 #include "nodes/execnodes.h"
 
+#include "compat.h"
 #include "exec/engine.h"
 #include "store/window.h"
 

@@ -10,6 +10,8 @@
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 
+#include "compat.h"
+
 /* upper.c: the plan of a path that it added. */
 extern ForeignScan *gstore_upper_plan(ForeignPath *path, List *tlist,
 									  Plan *outer_plan);
