@@ -327,17 +327,21 @@ gstore_direct_keys_destroy(GstoreDirectKeys *direct)
 }
 
 /* Add a key's codes to those of the rows.  VALUE is an expression of at: an
- * integer, of which code 1 stands for 0. */
+ * integer, of which code 1 stands for 0.  Of a row that is NULL it is not asked:
+ * what lies in place of a text is no pointer. */
 #define ADD_CODES(VALUE) \
 	for (int i = 0; i < n; i++) \
 	{ \
 		int at = selection ? selection[i] : i; \
-		uint64 code = (uint64) (VALUE) + 1; \
+		uint64 code; \
 \
 		if (!vector->clean && vector->states[at]) \
 			code = vector->states[at] == GSTORE_STATE_NULL ? 0 : NO_CODE; \
-		else if (code == 0) \
-			code = NO_CODE; \
+		else \
+		{ \
+			code = (uint64) (VALUE) + 1; \
+			code = code == 0 ? NO_CODE : code; \
+		} \
 		codes[i] = code < key->ncodes && codes[i] != NO_CODE \
 					   ? codes[i] + (uint32) code * key->stride \
 					   : NO_CODE; \
