@@ -6,7 +6,10 @@
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
 
+#include "codec/arrow.h"
 #include "exec/engine.h"
 #include "exec/engine_program.h"
 
@@ -502,9 +505,63 @@ test_over(const char *name, MakeKey make, int threads)
 	free(odd_program);
 }
 
+/* What was the place of a text may be anything where a row is NULL: here it is a
+ * text that is gone. */
+static void
+test_null_texts(void)
+{
+	enum
+	{
+		NROWS = 1024
+	};
+	static int32 offsets[NROWS + 1];
+	char *texts = mmap(NULL, NROWS, PROT_READ | PROT_WRITE,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	GstoreProgramBuilder *b = gstore_program_begin(&gstore_malloc_allocator);
+	GstoreEngineOptions options = {.threads = 1};
+	GstoreColumnView view = {.encoding = GSTORE_ENCODING_ARROW_TEXT,
+							 .arrow_kind = GSTORE_ARROW_TEXT,
+							 .values = (const uint8 *) offsets,
+							 .base = (const uint8 *) texts,
+							 .base_to = NROWS};
+	GstoreEngineInput input = {.columns = &view, .rows = NROWS};
+	const GstoreGroupKey *key;
+	const GstoreAggregateState *states;
+	GstoreProgram *program;
+	GstoreEngine *engine;
+	int ngroups = 0;
+	int64 rows = 0;
+
+	for (int i = 0; i <= NROWS; i++)
+		offsets[i] = i;
+	memset(texts, 'a', NROWS);
+	gstore_program_key(b, gstore_program_column(b, 1, GSTORE_TYPE_TEXT));
+	gstore_program_aggregate(b, GSTORE_AGGREGATE_COUNT, GSTORE_NO_REGISTER,
+							 GSTORE_NO_REGISTER, false);
+	program = gstore_program_finish(b);
+	gstore_program_end(b);
+	engine = gstore_engine_create(program, &options);
+	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK,
+	   "short texts");
+	munmap(texts, NROWS);
+	view = (GstoreColumnView){.encoding = GSTORE_ENCODING_ABSENT};
+	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
+		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
+	   "texts that are all NULL");
+	while (gstore_engine_next_group(engine, &key, &states))
+	{
+		rows += states[0].count;
+		ngroups++;
+	}
+	OK(ngroups == 2 && rows == 2 * NROWS, "%d groups", ngroups);
+	gstore_engine_destroy(engine);
+	free(program);
+}
+
 int
 main(void)
 {
+	test_null_texts();
 	for (int threads = 1; threads <= 3; threads += 2)
 	{
 		test_groups("close together", close_together, GSTORE_TYPE_INT8, threads);
