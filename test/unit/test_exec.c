@@ -9,21 +9,7 @@
 
 #include "exec/engine.h"
 #include "exec/engine_program.h"
-
-static int ntests;
-static int nfailed;
-
-#define OK(condition, ...) \
-	do \
-	{ \
-		bool right_ = (condition); \
-\
-		ntests++; \
-		nfailed += !right_; \
-		printf("%sok %d - ", right_ ? "" : "not ", ntests); \
-		printf(__VA_ARGS__); \
-		printf("\n"); \
-	} while (0)
+#include "rows.h"
 
 /* ---- operators ---- */
 
@@ -34,43 +20,43 @@ test_integers(void)
 	int32 i4;
 	int64 i8;
 
-	OK(gstore_op_int4pl(&i4, INT32_MAX, 0) == 0 && i4 == INT32_MAX,
-	   "int4 + 0 at its maximum");
-	OK(gstore_op_int4pl(&i4, INT32_MAX, 1) == GSTORE_STATE_INTEGER,
-	   "int4 + overflows");
-	OK(gstore_op_int4um(&i4, INT32_MIN) == GSTORE_STATE_INTEGER,
-	   "int4 unary minus overflows");
-	OK(gstore_op_int4div(&i4, INT32_MIN, -1) == GSTORE_STATE_INTEGER,
-	   "int4 minimum / -1 overflows");
-	OK(gstore_op_int4mod(&i4, INT32_MIN, -1) == 0 && i4 == 0,
-	   "int4 minimum %% -1 is 0");
-	OK(gstore_op_int4div(&i4, 1, 0) == GSTORE_STATE_DIVISION,
-	   "int4 / 0");
-	OK(gstore_op_int4div(&i4, -7, 2) == 0 && i4 == -3, "int4 / truncates");
-	OK(gstore_op_int2mul(&i2, 256, 128) == GSTORE_STATE_SMALLINT,
-	   "int2 * overflows");
-	OK(gstore_op_int8pl(&i8, INT64_MAX, 1) == GSTORE_STATE_BIGINT,
-	   "int8 + overflows");
-	OK(gstore_op_int8mi(&i8, INT64_MIN, 1) == GSTORE_STATE_BIGINT,
-	   "int8 - overflows");
-	OK(gstore_op_int8mul(&i8, INT64_MIN, -1) == GSTORE_STATE_BIGINT,
-	   "int8 * overflows");
-	OK(gstore_op_int8mul(&i8, 3037000499LL, 3037000499LL) == 0 &&
-		   i8 == 9223372030926249001LL,
-	   "int8 * just fits");
-	OK(gstore_op_int8div(&i8, INT64_MIN, -1) == GSTORE_STATE_BIGINT,
-	   "int8 minimum / -1 overflows");
-	OK(gstore_op_int8_int2(&i2, 32768) == GSTORE_STATE_SMALLINT,
-	   "int8 to int2 overflows");
-	OK(gstore_op_float8_int4(&i4, 2.5) == 0 && i4 == 2,
-	   "float8 to int4 rounds halves to even");
-	OK(gstore_op_float8_int4(&i4, 2147483647.5) == GSTORE_STATE_INTEGER,
-	   "float8 to int4 overflows after rounding");
-	OK(gstore_op_float8_int8(&i8, NAN) == GSTORE_STATE_BIGINT,
-	   "NaN is no int8");
-	OK(gstore_op_float8_int8(&i8, -9223372036854775808.0) == 0 &&
-		   i8 == INT64_MIN,
-	   "the least int8 from float8");
+	tap_ok(gstore_op_int4pl(&i4, INT32_MAX, 0) == 0 && i4 == INT32_MAX,
+		   "int4 + 0 at its maximum");
+	tap_ok(gstore_op_int4pl(&i4, INT32_MAX, 1) == GSTORE_STATE_INTEGER,
+		   "int4 + overflows");
+	tap_ok(gstore_op_int4um(&i4, INT32_MIN) == GSTORE_STATE_INTEGER,
+		   "int4 unary minus overflows");
+	tap_ok(gstore_op_int4div(&i4, INT32_MIN, -1) == GSTORE_STATE_INTEGER,
+		   "int4 minimum / -1 overflows");
+	tap_ok(gstore_op_int4mod(&i4, INT32_MIN, -1) == 0 && i4 == 0,
+		   "int4 minimum %% -1 is 0");
+	tap_ok(gstore_op_int4div(&i4, 1, 0) == GSTORE_STATE_DIVISION,
+		   "int4 / 0");
+	tap_ok(gstore_op_int4div(&i4, -7, 2) == 0 && i4 == -3, "int4 / truncates");
+	tap_ok(gstore_op_int2mul(&i2, 256, 128) == GSTORE_STATE_SMALLINT,
+		   "int2 * overflows");
+	tap_ok(gstore_op_int8pl(&i8, INT64_MAX, 1) == GSTORE_STATE_BIGINT,
+		   "int8 + overflows");
+	tap_ok(gstore_op_int8mi(&i8, INT64_MIN, 1) == GSTORE_STATE_BIGINT,
+		   "int8 - overflows");
+	tap_ok(gstore_op_int8mul(&i8, INT64_MIN, -1) == GSTORE_STATE_BIGINT,
+		   "int8 * overflows");
+	tap_ok(gstore_op_int8mul(&i8, 3037000499LL, 3037000499LL) == 0 &&
+			   i8 == 9223372030926249001LL,
+		   "int8 * just fits");
+	tap_ok(gstore_op_int8div(&i8, INT64_MIN, -1) == GSTORE_STATE_BIGINT,
+		   "int8 minimum / -1 overflows");
+	tap_ok(gstore_op_int8_int2(&i2, 32768) == GSTORE_STATE_SMALLINT,
+		   "int8 to int2 overflows");
+	tap_ok(gstore_op_float8_int4(&i4, 2.5) == 0 && i4 == 2,
+		   "float8 to int4 rounds halves to even");
+	tap_ok(gstore_op_float8_int4(&i4, 2147483647.5) == GSTORE_STATE_INTEGER,
+		   "float8 to int4 overflows after rounding");
+	tap_ok(gstore_op_float8_int8(&i8, NAN) == GSTORE_STATE_BIGINT,
+		   "NaN is no int8");
+	tap_ok(gstore_op_float8_int8(&i8, -9223372036854775808.0) == 0 &&
+			   i8 == INT64_MIN,
+		   "the least int8 from float8");
 }
 
 static void
@@ -81,32 +67,32 @@ test_floats(void)
 	float f4;
 
 	gstore_op_float8eq(&yes, NAN, NAN);
-	OK(yes, "NaN = NaN");
+	tap_ok(yes, "NaN = NaN");
 	gstore_op_float8gt(&yes, NAN, INFINITY);
-	OK(yes, "NaN > infinity");
+	tap_ok(yes, "NaN > infinity");
 	gstore_op_float8lt(&yes, NAN, NAN);
-	OK(!yes, "not NaN < NaN");
+	tap_ok(!yes, "not NaN < NaN");
 	gstore_op_float8le(&yes, 1, NAN);
-	OK(yes, "1 <= NaN");
+	tap_ok(yes, "1 <= NaN");
 	gstore_op_float8eq(&yes, 0.0, -0.0);
-	OK(yes, "0 = -0");
-	OK(gstore_op_float8mul(&f8, 1e300, 1e300) == GSTORE_STATE_OVERFLOW,
-	   "float8 * overflows");
-	OK(gstore_op_float8mul(&f8, 1e-300, 1e-300) == GSTORE_STATE_UNDERFLOW,
-	   "float8 * underflows");
-	OK(gstore_op_float8mul(&f8, INFINITY, 2) == 0 && f8 == INFINITY,
-	   "infinity * 2 is no overflow");
-	OK(gstore_op_float8div(&f8, 1, 0) == GSTORE_STATE_DIVISION,
-	   "float8 / 0");
-	OK(gstore_op_float8div(&f8, NAN, 0) == 0 && f8 != f8, "NaN / 0 is NaN");
-	OK(gstore_op_float8div(&f8, 1, INFINITY) == 0 && f8 == 0,
-	   "1 / infinity is no underflow");
-	OK(gstore_op_float8_float4(&f4, 1e39) == GSTORE_STATE_OVERFLOW,
-	   "float8 to float4 overflows");
-	OK(gstore_op_float8_float4(&f4, 1e-60) == GSTORE_STATE_UNDERFLOW,
-	   "float8 to float4 underflows");
-	OK(gstore_op_float8_float4(&f4, FLT_MAX) == 0 && f4 == FLT_MAX,
-	   "the greatest float4 from float8");
+	tap_ok(yes, "0 = -0");
+	tap_ok(gstore_op_float8mul(&f8, 1e300, 1e300) == GSTORE_STATE_OVERFLOW,
+		   "float8 * overflows");
+	tap_ok(gstore_op_float8mul(&f8, 1e-300, 1e-300) == GSTORE_STATE_UNDERFLOW,
+		   "float8 * underflows");
+	tap_ok(gstore_op_float8mul(&f8, INFINITY, 2) == 0 && f8 == INFINITY,
+		   "infinity * 2 is no overflow");
+	tap_ok(gstore_op_float8div(&f8, 1, 0) == GSTORE_STATE_DIVISION,
+		   "float8 / 0");
+	tap_ok(gstore_op_float8div(&f8, NAN, 0) == 0 && f8 != f8, "NaN / 0 is NaN");
+	tap_ok(gstore_op_float8div(&f8, 1, INFINITY) == 0 && f8 == 0,
+		   "1 / infinity is no underflow");
+	tap_ok(gstore_op_float8_float4(&f4, 1e39) == GSTORE_STATE_OVERFLOW,
+		   "float8 to float4 overflows");
+	tap_ok(gstore_op_float8_float4(&f4, 1e-60) == GSTORE_STATE_UNDERFLOW,
+		   "float8 to float4 underflows");
+	tap_ok(gstore_op_float8_float4(&f4, FLT_MAX) == 0 && f4 == FLT_MAX,
+		   "the greatest float4 from float8");
 }
 
 static GstoreNumeric
@@ -132,42 +118,42 @@ test_numeric(void)
 	GstoreNumeric r;
 	gstore_logic yes;
 
-	OK(gstore_numeric_decode(&r, short_form, sizeof(short_form)) == 0 &&
-		   r.value == 12345678 && r.scale == 3,
-	   "a numeric with a short header");
-	OK(gstore_numeric_decode(&r, long_form, sizeof(long_form)) == 0 &&
-		   r.value == -12345678 && r.scale == 3,
-	   "a negative numeric with a long header");
-	OK(gstore_numeric_decode(&r, nan, 2) == GSTORE_STATE_BEYOND,
-	   "numeric NaN is not computed here");
-	OK(gstore_numeric_decode(&r, zero, 2) == 0 && r.value == 0 &&
-		   r.scale == 2,
-	   "zero keeps its scale");
-	OK(gstore_numeric_decode(&r, big, sizeof(big)) == 0 &&
-		   r.value == (GstoreInt128) 10000000000LL * 10000000000LL,
-	   "trailing groups of zeros that are not stored");
-	OK(gstore_numeric_decode(&r, short_form, 1) == GSTORE_STATE_CORRUPT,
-	   "a numeric of one byte is corrupt");
+	tap_ok(gstore_numeric_decode(&r, short_form, sizeof(short_form)) == 0 &&
+			   r.value == 12345678 && r.scale == 3,
+		   "a numeric with a short header");
+	tap_ok(gstore_numeric_decode(&r, long_form, sizeof(long_form)) == 0 &&
+			   r.value == -12345678 && r.scale == 3,
+		   "a negative numeric with a long header");
+	tap_ok(gstore_numeric_decode(&r, nan, 2) == GSTORE_STATE_BEYOND,
+		   "numeric NaN is not computed here");
+	tap_ok(gstore_numeric_decode(&r, zero, 2) == 0 && r.value == 0 &&
+			   r.scale == 2,
+		   "zero keeps its scale");
+	tap_ok(gstore_numeric_decode(&r, big, sizeof(big)) == 0 &&
+			   r.value == (GstoreInt128) 10000000000LL * 10000000000LL,
+		   "trailing groups of zeros that are not stored");
+	tap_ok(gstore_numeric_decode(&r, short_form, 1) == GSTORE_STATE_CORRUPT,
+		   "a numeric of one byte is corrupt");
 	memset(wide + 2, 0x0F, sizeof(wide) - 2);
-	OK(gstore_numeric_decode(&r, wide, sizeof(wide)) == GSTORE_STATE_BEYOND,
-	   "a numeric of 48 digits is not computed here");
-	OK(gstore_op_numericadd(&r, number(15, 1), number(25, 2)) == 0 &&
-		   r.value == 175 && r.scale == 2,
-	   "1.5 + 0.25");
-	OK(gstore_op_numericmul(&r, number(-15, 1), number(25, 2)) == 0 &&
-		   r.value == -375 && r.scale == 3,
-	   "-1.5 * 0.25");
+	tap_ok(gstore_numeric_decode(&r, wide, sizeof(wide)) == GSTORE_STATE_BEYOND,
+		   "a numeric of 48 digits is not computed here");
+	tap_ok(gstore_op_numericadd(&r, number(15, 1), number(25, 2)) == 0 &&
+			   r.value == 175 && r.scale == 2,
+		   "1.5 + 0.25");
+	tap_ok(gstore_op_numericmul(&r, number(-15, 1), number(25, 2)) == 0 &&
+			   r.value == -375 && r.scale == 3,
+		   "-1.5 * 0.25");
 	gstore_op_numericmul(&r, number(INT64_MAX, 0), number(INT64_MAX, 0));
-	OK(gstore_op_numericmul(&r, r, number(4, 0)) == GSTORE_STATE_BEYOND,
-	   "a product past 128 bits is noticed");
+	tap_ok(gstore_op_numericmul(&r, r, number(4, 0)) == GSTORE_STATE_BEYOND,
+		   "a product past 128 bits is noticed");
 	r.value = GSTORE_INT128_MAX;
 	r.scale = 0;
-	OK(gstore_op_numericadd(&r, r, number(1, 0)) == GSTORE_STATE_BEYOND,
-	   "a sum past 128 bits is noticed");
+	tap_ok(gstore_op_numericadd(&r, r, number(1, 0)) == GSTORE_STATE_BEYOND,
+		   "a sum past 128 bits is noticed");
 	gstore_op_numericeq(&yes, number(150, 2), number(15, 1));
-	OK(yes, "1.50 = 1.5");
+	tap_ok(yes, "1.50 = 1.5");
 	gstore_op_numericlt(&yes, number(-1, 0), number(-5, 1));
-	OK(yes, "-1 < -0.5");
+	tap_ok(yes, "-1 < -0.5");
 }
 
 static GstoreText
@@ -194,37 +180,37 @@ test_text_and_dates(void)
 	int32 date;
 	int64 at;
 
-	OK(like("", "") && like("", "%") && !like("", "_") && !like("a", ""),
-	   "LIKE with empty operands");
-	OK(like("abcabd", "%ab_") && like("abcabd", "a%b%d") &&
-		   !like("abcabd", "%abc"),
-	   "LIKE goes back to the last %%");
-	OK(like("\xC3\xA9t\xC3\xA9", "_t_") && !like("\xC3\xA9", "__"),
-	   "_ is a character, not a byte");
-	OK(like("100%", "100\\%") && !like("1000", "100\\%"), "LIKE with escapes");
+	tap_ok(like("", "") && like("", "%") && !like("", "_") && !like("a", ""),
+		   "LIKE with empty operands");
+	tap_ok(like("abcabd", "%ab_") && like("abcabd", "a%b%d") &&
+			   !like("abcabd", "%abc"),
+		   "LIKE goes back to the last %%");
+	tap_ok(like("\xC3\xA9t\xC3\xA9", "_t_") && !like("\xC3\xA9", "__"),
+		   "_ is a character, not a byte");
+	tap_ok(like("100%", "100\\%") && !like("1000", "100\\%"), "LIKE with escapes");
 	gstore_op_bpchareq(&yes, text("ab  "), text("ab"));
-	OK(yes, "char(n) overlooks trailing blanks");
+	tap_ok(yes, "char(n) overlooks trailing blanks");
 	gstore_op_textlt(&yes, text("ab"), text("ab "));
-	OK(yes, "text does not");
+	tap_ok(yes, "text does not");
 	gstore_op_textgt(&yes, text("\xC3\xA9"), text("z"));
-	OK(yes, "bytes compare unsigned");
-	OK(gstore_op_date_pli(&date, INT32_MAX, 1) == 0 && date == INT32_MAX,
-	   "infinity + 1 day");
-	OK(gstore_op_date_mii(&date, -2451545, 1) == GSTORE_STATE_DATE,
-	   "the day before the first");
-	OK(gstore_op_date_timestamp(&at, 109203528 - 2451545) ==
-		   GSTORE_STATE_DATE,
-	   "a date past the last timestamp");
-	OK(gstore_op_date_field(&n, 0, GSTORE_FIELD_YEAR) == 0 && n.value == 2000 &&
-		   gstore_op_date_field(&n, -1, GSTORE_FIELD_YEAR) == 0 && n.value == 1999,
-	   "years around 2000");
+	tap_ok(yes, "bytes compare unsigned");
+	tap_ok(gstore_op_date_pli(&date, INT32_MAX, 1) == 0 && date == INT32_MAX,
+		   "infinity + 1 day");
+	tap_ok(gstore_op_date_mii(&date, -2451545, 1) == GSTORE_STATE_DATE,
+		   "the day before the first");
+	tap_ok(gstore_op_date_timestamp(&at, 109203528 - 2451545) ==
+			   GSTORE_STATE_DATE,
+		   "a date past the last timestamp");
+	tap_ok(gstore_op_date_field(&n, 0, GSTORE_FIELD_YEAR) == 0 && n.value == 2000 &&
+			   gstore_op_date_field(&n, -1, GSTORE_FIELD_YEAR) == 0 && n.value == 1999,
+		   "years around 2000");
 	gstore_op_date_field(&n, 59, GSTORE_FIELD_MONTH);
-	OK(n.value == 2 && gstore_op_date_field(&n, 59, GSTORE_FIELD_DAY) == 0 && n.value == 29,
-	   "29 February 2000");
+	tap_ok(n.value == 2 && gstore_op_date_field(&n, 59, GSTORE_FIELD_DAY) == 0 && n.value == 29,
+		   "29 February 2000");
 	gstore_op_date_field(&n, -730485, GSTORE_FIELD_YEAR); /* 1 January of it */
-	OK(n.value == -1, "the year before 1 is 1 BC");
-	OK(gstore_op_timestamp_field(&n, -1, GSTORE_FIELD_DAY) == 0 && n.value == 31,
-	   "a microsecond before 2000");
+	tap_ok(n.value == -1, "the year before 1 is 1 BC");
+	tap_ok(gstore_op_timestamp_field(&n, -1, GSTORE_FIELD_DAY) == 0 && n.value == 31,
+		   "a microsecond before 2000");
 }
 
 /* ---- programs ---- */
@@ -333,9 +319,9 @@ test_filter(int threads)
 	program = gstore_program_finish(b);
 	gstore_program_end(b);
 	engine = gstore_engine_create(program, &options);
-	OK(gstore_engine_filter(engine, &input, 8, ROWS - 8, pass, recheck) ==
-		   GSTORE_ENGINE_OK,
-	   "a filter runs on %d threads", threads);
+	tap_ok(gstore_engine_filter(engine, &input, 8, ROWS - 8, pass, recheck) ==
+			   GSTORE_ENGINE_OK,
+		   "a filter runs on %d threads", threads);
 	for (int i = 8; i < ROWS; i++)
 	{
 		int v = i % 1000 - 500;
@@ -348,7 +334,7 @@ test_filter(int threads)
 		wrong += bit(pass, i - 8) != (expect || error);
 		passed += expect;
 	}
-	OK(wrong == 0 && passed > 100, "NULL, hidden and failing rows of a filter");
+	tap_ok(wrong == 0 && passed > 100, "NULL, hidden and failing rows of a filter");
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -358,20 +344,20 @@ test_logic(void)
 {
 	gstore_logic r;
 
-	OK(gstore_op_and(&r, 0, 0, 0, GSTORE_STATE_DIVISION) == 0 && !r,
-	   "false and an error is false");
-	OK(gstore_op_and(&r, 0, 1, 0, 0) == 0 && !r, "NULL and false is false");
-	OK(gstore_op_and(&r, 0, 1, 1, 0) == 1, "NULL and true is NULL");
-	OK(gstore_op_or(&r, 1, 0, 0, GSTORE_STATE_DIVISION) == 0 && r,
-	   "true or an error is true");
-	OK(gstore_op_or(&r, 0, 1, 0, 0) == 1, "NULL or false is NULL");
-	OK(gstore_op_or(&r, 0, GSTORE_STATE_DIVISION, 1, 0) ==
-		   GSTORE_STATE_DIVISION,
-	   "an error or true is the error");
-	OK(gstore_op_distinct(&r, 0, 1, 1, 1) == 0 && !r,
-	   "NULL is not distinct from NULL");
-	OK(gstore_op_distinct(&r, 0, 1, 0, 1) == 0 && r,
-	   "a value is distinct from NULL");
+	tap_ok(gstore_op_and(&r, 0, 0, 0, GSTORE_STATE_DIVISION) == 0 && !r,
+		   "false and an error is false");
+	tap_ok(gstore_op_and(&r, 0, 1, 0, 0) == 0 && !r, "NULL and false is false");
+	tap_ok(gstore_op_and(&r, 0, 1, 1, 0) == 1, "NULL and true is NULL");
+	tap_ok(gstore_op_or(&r, 1, 0, 0, GSTORE_STATE_DIVISION) == 0 && r,
+		   "true or an error is true");
+	tap_ok(gstore_op_or(&r, 0, 1, 0, 0) == 1, "NULL or false is NULL");
+	tap_ok(gstore_op_or(&r, 0, GSTORE_STATE_DIVISION, 1, 0) ==
+			   GSTORE_STATE_DIVISION,
+		   "an error or true is the error");
+	tap_ok(gstore_op_distinct(&r, 0, 1, 1, 1) == 0 && !r,
+		   "NULL is not distinct from NULL");
+	tap_ok(gstore_op_distinct(&r, 0, 1, 0, 1) == 0 && r,
+		   "a value is distinct from NULL");
 }
 
 /* Groups by text and by int, checked against plain loops. */
@@ -403,10 +389,10 @@ test_groups(int threads)
 	program = gstore_program_finish(b);
 	gstore_program_end(b);
 	engine = gstore_engine_create(program, &options);
-	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
-		   gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
-	   "two inputs into groups on %d threads", threads);
+	tap_ok(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
+			   gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
+			   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
+		   "two inputs into groups on %d threads", threads);
 	while (gstore_engine_next_group(engine, &keys, &states))
 	{
 		int64 count = 0;
@@ -436,8 +422,8 @@ test_groups(int threads)
 		wrong += states[2].count != (null_int ? 0 : count);
 		wrong += states[3].value.real.sum != max;
 	}
-	OK(found == 4 * 1001, "as many groups as there are: %d", found);
-	OK(wrong == 0, "their counts, sums, minima and maxima");
+	tap_ok(found == 4 * 1001, "as many groups as there are: %d", found);
+	tap_ok(wrong == 0, "their counts, sums, minima and maxima");
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -466,7 +452,7 @@ test_empty_constant(void)
 	gstore_engine_filter(engine, &input, 0, GSTORE_VECTOR_ROWS, pass, recheck);
 	for (size_t i = 0; i < sizeof(pass); i++)
 		any |= pass[i] | recheck[i];
-	OK(column != null && any == 0, "nothing equals a NULL constant");
+	tap_ok(column != null && any == 0, "nothing equals a NULL constant");
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -500,23 +486,23 @@ test_ends(void)
 
 	text_offsets[5000] = 0x7FFFFFFF;
 	engine = gstore_engine_create(program, &options);
-	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_STATE &&
-		   gstore_engine_error_state(engine) == GSTORE_STATE_CORRUPT,
-	   "an offset that points nowhere is corrupt");
+	tap_ok(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_STATE &&
+			   gstore_engine_error_state(engine) == GSTORE_STATE_CORRUPT,
+		   "an offset that points nowhere is corrupt");
 	gstore_engine_destroy(engine);
 	text_offsets[5000] = before;
 
 	options.poll = stop_at_once;
 	engine = gstore_engine_create(program, &options);
-	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_CANCELLED,
-	   "poll stops it");
+	tap_ok(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_CANCELLED,
+		   "poll stops it");
 	gstore_engine_destroy(engine);
 
 	options.poll = NULL;
 	options.memory_limit = 1000;
 	engine = gstore_engine_create(program, &options);
-	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_LIMIT,
-	   "groups stop at the limit of memory");
+	tap_ok(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_LIMIT,
+		   "groups stop at the limit of memory");
 	gstore_engine_destroy(engine);
 	free(program);
 
@@ -529,12 +515,12 @@ test_ends(void)
 	options.memory_limit = 0;
 	engine = gstore_engine_create(program, &options);
 	input.rows = 0;
-	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK &&
-		   gstore_engine_next_group(engine, &keys, &states) &&
-		   states[0].count == 0 &&
-		   !gstore_engine_next_group(engine, &keys, &states),
-	   "no rows and no keys are one group");
+	tap_ok(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
+			   gstore_engine_finish(engine) == GSTORE_ENGINE_OK &&
+			   gstore_engine_next_group(engine, &keys, &states) &&
+			   states[0].count == 0 &&
+			   !gstore_engine_next_group(engine, &keys, &states),
+		   "no rows and no keys are one group");
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -554,6 +540,5 @@ main(void)
 	test_groups(3);
 	test_empty_constant();
 	test_ends();
-	printf("1..%d\n", ntests);
-	return nfailed > 0;
+	return tap_done();
 }

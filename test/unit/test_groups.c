@@ -12,21 +12,7 @@
 #include "codec/arrow.h"
 #include "exec/engine.h"
 #include "exec/engine_program.h"
-
-static int ntests;
-static int nfailed;
-
-#define OK(condition, ...) \
-	do \
-	{ \
-		bool right_ = (condition); \
-\
-		ntests++; \
-		nfailed += !right_; \
-		printf("%sok %d - ", right_ ? "" : "not ", ntests); \
-		printf(__VA_ARGS__); \
-		printf("\n"); \
-	} while (0)
+#include "rows.h"
 
 /* ---- rows ---- */
 
@@ -281,9 +267,9 @@ test_groups(const char *name, MakeKey make, GstoreType type, int threads)
 
 	make_rows(make);
 	expect();
-	OK(add_rows(engine) == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
-	   "%s on %d threads", name, threads);
+	tap_ok(add_rows(engine) == GSTORE_ENGINE_OK &&
+			   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
+		   "%s on %d threads", name, threads);
 	while (gstore_engine_next_group(engine, &key, &states))
 	{
 		Expected *e = look_up((int64) key->word, key->meta == GSTORE_KEY_NULL);
@@ -292,8 +278,8 @@ test_groups(const char *name, MakeKey make, GstoreType type, int threads)
 		e->found = true;
 		found++;
 	}
-	OK(found == nexpected, "%d groups, of %d", found, nexpected);
-	OK(wrong == 0, "%d of them are wrong", wrong);
+	tap_ok(found == nexpected, "%d groups, of %d", found, nexpected);
+	tap_ok(wrong == 0, "%d of them are wrong", wrong);
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -322,9 +308,9 @@ test_absorb(const char *name, MakeKey make, int threads)
 	while (status == GSTORE_ENGINE_OK &&
 		   gstore_engine_next_group(other, &key, &states))
 		status = gstore_engine_absorb_group(engine, key, states);
-	OK(status == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
-	   "groups of another engine, %s, on %d threads", name, threads);
+	tap_ok(status == GSTORE_ENGINE_OK &&
+			   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
+		   "groups of another engine, %s, on %d threads", name, threads);
 	while (gstore_engine_next_group(engine, &key, &states))
 	{
 		Expected twice = *look_up((int64) key->word,
@@ -338,8 +324,8 @@ test_absorb(const char *name, MakeKey make, int threads)
 		wrong += !is_as_expected(&twice, states);
 		found++;
 	}
-	OK(found == nexpected && wrong == 0, "%d groups, %d of them wrong", found,
-	   wrong);
+	tap_ok(found == nexpected && wrong == 0, "%d groups, %d of them wrong", found,
+		   wrong);
 	gstore_engine_destroy(engine);
 	gstore_engine_destroy(other);
 	free(program);
@@ -357,6 +343,7 @@ test_distinct(MakeKey make, int threads)
 	const GstoreGroupKey *key;
 	const GstoreAggregateState *states;
 	GstoreInt128 sum = 0;
+	bool right;
 
 	gstore_program_aggregate(b, GSTORE_AGGREGATE_SUM,
 							 gstore_program_column(b, 1, GSTORE_TYPE_INT8),
@@ -371,12 +358,12 @@ test_distinct(MakeKey make, int threads)
 		if (expected[i].used && !expected[i].is_null)
 			sum += expected[i].key;
 	engine = gstore_engine_create(program, &options);
-	OK(add_rows(engine) == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK &&
-		   gstore_engine_next_group(engine, &key, &states) &&
-		   states->count == nexpected - 1 && states->value.integer == sum,
-	   "each value once, on %d threads: %ld of %d", threads,
-	   (long) states->count, nexpected - 1);
+	right = add_rows(engine) == GSTORE_ENGINE_OK &&
+			gstore_engine_finish(engine) == GSTORE_ENGINE_OK &&
+			gstore_engine_next_group(engine, &key, &states) &&
+			states->count == nexpected - 1 && states->value.integer == sum;
+	tap_ok(right, "each value once, on %d threads: %ld of %d", threads,
+		   (long) states->count, nexpected - 1);
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -395,8 +382,8 @@ test_limit(MakeKey make, uint64 limit, bool passes, int threads)
 	status = add_rows(engine);
 	if (status == GSTORE_ENGINE_OK)
 		status = gstore_engine_finish(engine);
-	OK(status == (passes ? GSTORE_ENGINE_OK : GSTORE_ENGINE_LIMIT),
-	   "with %lu bytes on %d threads: %d", (unsigned long) limit, threads, status);
+	tap_ok(status == (passes ? GSTORE_ENGINE_OK : GSTORE_ENGINE_LIMIT),
+		   "with %lu bytes on %d threads: %d", (unsigned long) limit, threads, status);
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -471,28 +458,28 @@ test_over(const char *name, MakeKey make, int threads)
 			key_sum += expected[i].is_null ? 0 : expected[i].key;
 			real_sum += expected[i].real;
 		}
-	OK(add_rows(engine) == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK &&
-		   gstore_engine_aggregate_groups(outer, engine, columns) == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(outer) == GSTORE_ENGINE_OK &&
-		   gstore_engine_next_group(outer, &key, &states),
-	   "aggregates of groups: %s on %d threads", name, threads);
-	OK(states[0].count == wanted && states[1].value.integer == key_sum &&
-		   states[2].value.real.sum == real_sum,
-	   "of those that a condition wants");
+	tap_ok(add_rows(engine) == GSTORE_ENGINE_OK &&
+			   gstore_engine_finish(engine) == GSTORE_ENGINE_OK &&
+			   gstore_engine_aggregate_groups(outer, engine, columns) == GSTORE_ENGINE_OK &&
+			   gstore_engine_finish(outer) == GSTORE_ENGINE_OK &&
+			   gstore_engine_next_group(outer, &key, &states),
+		   "aggregates of groups: %s on %d threads", name, threads);
+	tap_ok(states[0].count == wanted && states[1].value.integer == key_sum &&
+			   states[2].value.real.sum == real_sum,
+		   "of those that a condition wants");
 
 	positions = gstore_engine_positions(engine);
 	pass = malloc(positions / 8 + GSTORE_VECTOR_ROWS);
 	recheck = malloc(positions / 8 + GSTORE_VECTOR_ROWS);
-	OK(gstore_engine_filter_groups(filter, engine, columns, pass, recheck) ==
-		   GSTORE_ENGINE_OK,
-	   "groups are filtered");
+	tap_ok(gstore_engine_filter_groups(filter, engine, columns, pass, recheck) ==
+			   GSTORE_ENGINE_OK,
+		   "groups are filtered");
 	for (uint64 i = 0; i < positions; i++)
 		bits += (pass[i / 8] >> (i % 8) & 1) - (recheck[i / 8] >> (i % 8) & 1);
-	OK(bits == wanted, "and as many are wanted");
-	OK(gstore_engine_aggregate_groups(odd, engine, columns) == GSTORE_ENGINE_STATE &&
-		   gstore_engine_error_state(odd) == GSTORE_STATE_BEYOND,
-	   "a sum that is no bigint is told");
+	tap_ok(bits == wanted, "and as many are wanted");
+	tap_ok(gstore_engine_aggregate_groups(odd, engine, columns) == GSTORE_ENGINE_STATE &&
+			   gstore_engine_error_state(odd) == GSTORE_STATE_BEYOND,
+		   "a sum that is no bigint is told");
 	free(pass);
 	free(recheck);
 	gstore_engine_destroy(outer);
@@ -541,19 +528,19 @@ test_null_texts(void)
 	program = gstore_program_finish(b);
 	gstore_program_end(b);
 	engine = gstore_engine_create(program, &options);
-	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK,
-	   "short texts");
+	tap_ok(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK,
+		   "short texts");
 	munmap(texts, NROWS);
 	view = (GstoreColumnView){.encoding = GSTORE_ENCODING_ABSENT};
-	OK(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
-		   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
-	   "texts that are all NULL");
+	tap_ok(gstore_engine_aggregate(engine, &input) == GSTORE_ENGINE_OK &&
+			   gstore_engine_finish(engine) == GSTORE_ENGINE_OK,
+		   "texts that are all NULL");
 	while (gstore_engine_next_group(engine, &key, &states))
 	{
 		rows += states[0].count;
 		ngroups++;
 	}
-	OK(ngroups == 2 && rows == 2 * NROWS, "%d groups", ngroups);
+	tap_ok(ngroups == 2 && rows == 2 * NROWS, "%d groups", ngroups);
 	gstore_engine_destroy(engine);
 	free(program);
 }
@@ -584,6 +571,5 @@ main(void)
 		test_limit(anywhere_close, 512 << 20, true, threads);
 		test_limit(far_apart, 512 << 20, true, threads);
 	}
-	printf("1..%d\n", ntests);
-	return nfailed > 0;
+	return tap_done();
 }
