@@ -16,6 +16,7 @@
 #include "codec/arrow.h"
 #include "codec/bounds.h"
 #include "codec/copy.h"
+#include "codec/fixed.h"
 #include "codec/normalize.h"
 
 /* Rows there is room for at first; a multiple of 8. */
@@ -577,29 +578,9 @@ gstore_arrow_append(GstoreBuilder *builder, const GstoreValue *values,
 
 /* ---- adding a column's values ---- */
 
-static void
-mark_nulls(Column *column, uint64 row, const bool *nulls, uint32 count)
-{
-	for (uint32 i = 0; nulls != NULL && i < count; i++, row++)
-		if (nulls[i])
-		{
-			column->validity[row / 8] &= ~(1 << (row % 8));
-			column->null_count++;
-		}
-}
-
 #define APPEND_FIXED(type) \
-	do \
-	{ \
-		type *target = (type *) column->values + column->rows; \
-\
-		if (nulls == NULL) \
-			for (uint32 i = 0; i < count; i++) \
-				target[i] = (type) values[i]; \
-		else \
-			for (uint32 i = 0; i < count; i++) \
-				target[i] = nulls[i] ? 0 : (type) values[i]; \
-	} while (0)
+	GSTORE_APPEND_FIXED(type, (type *) column->values + column->rows, values, \
+						nulls, count)
 
 static void
 append_bools(Column *column, const GstoreValue *values, const bool *nulls,
@@ -753,7 +734,8 @@ append_values(GstoreBuilder *builder, Column *column,
 	}
 	if (status != GSTORE_CODEC_OK)
 		return status;
-	mark_nulls(column, column->rows, nulls, count);
+	column->null_count += gstore_mark_nulls(column->validity, column->rows,
+											nulls, count);
 	column->rows += count;
 	return GSTORE_CODEC_OK;
 }

@@ -42,4 +42,21 @@ gstore_bits_to_nulls(const uint8 *bitmap, uint64 first, uint64 count,
 	}
 }
 
+/* Clear the bits of those rows that are NULL, the first one at row; how many they
+ * are.  Without a bitmap they are only counted; nulls NULL: none is. */
+static inline uint64
+gstore_mark_nulls(uint8 *bitmap, uint64 row, const bool *nulls, uint32 count)
+{
+	uint64 found = 0;
+
+	for (uint32 i = 0; nulls != NULL && i < count; i++, row++)
+		if (nulls[i])
+		{
+			if (bitmap != NULL)
+				bitmap[row / 8] &= ~(1 << (row % 8));
+			found++;
+		}
+	return found;
+}
+
 #endif

@@ -1,7 +1,7 @@
 /*
  * fixed.h
- *	  Decoding of columns of encoding GSTORE_ENCODING_FIXED, which both formats
- *	  have.
+ *	  Columns of encoding GSTORE_ENCODING_FIXED, which both formats have: decoding,
+ *	  and adding values.
  */
 #ifndef GSTORE_FIXED_H
 #define GSTORE_FIXED_H
@@ -54,5 +54,19 @@ gstore_decode_fixed(const GstoreColumnView *view, uint64 from, uint64 count,
 			values[i] = (GstoreValue) (int64) ((const int8 *) source)[i];
 	gstore_decode_nulls(view, from, count, nulls);
 }
+
+/* Values, or 0 where nulls (which may be NULL) says so, to an array of type. */
+#define GSTORE_APPEND_FIXED(type, array, values, nulls, count) \
+	do \
+	{ \
+		type *target_ = (type *) (array); \
+\
+		if ((nulls) == NULL) \
+			for (uint32 i_ = 0; i_ < (count); i_++) \
+				target_[i_] = (type) (values)[i_]; \
+		else \
+			for (uint32 i_ = 0; i_ < (count); i_++) \
+				target_[i_] = (nulls)[i_] ? 0 : (type) (values)[i_]; \
+	} while (0)
 
 #endif

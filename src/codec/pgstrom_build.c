@@ -13,6 +13,7 @@
 
 #include "codec/bounds.h"
 #include "codec/dictionary.h"
+#include "codec/fixed.h"
 #include "codec/normalize.h"
 #include "codec/pgstrom.h"
 
@@ -473,32 +474,9 @@ gstore_pgstrom_append(GstoreBuilder *builder, const GstoreValue *values,
 
 /* ---- adding a column's values ---- */
 
-static void
-mark_nulls(Column *column, const bool *nulls, uint32 count)
-{
-	uint64 row = column->rows;
-
-	for (uint32 i = 0; nulls != NULL && i < count; i++, row++)
-		if (nulls[i])
-		{
-			if (column->kind != KIND_VARLENA)
-				column->validity[row / 8] &= ~(1 << (row % 8));
-			column->null_count++;
-		}
-}
-
 #define APPEND_FIXED(type) \
-	do \
-	{ \
-		type *target = (type *) column->values + column->rows; \
-\
-		if (nulls == NULL) \
-			for (uint32 i = 0; i < count; i++) \
-				target[i] = (type) values[i]; \
-		else \
-			for (uint32 i = 0; i < count; i++) \
-				target[i] = nulls[i] ? 0 : (type) values[i]; \
-	} while (0)
+	GSTORE_APPEND_FIXED(type, (type *) column->values + column->rows, values, \
+						nulls, count)
 
 static void
 append_byrefs(Column *column, const GstoreValue *values, const bool *nulls,
@@ -579,7 +557,8 @@ gstore_pgstrom_append_column(GstoreBuilder *builder, int number,
 		error->column = number;
 		return status;
 	}
-	mark_nulls(column, nulls, count);
+	column->null_count += gstore_mark_nulls(column->validity, column->rows,
+											nulls, count);
 	column->rows += count;
 	if (column_bytes(column) > builder->max_bytes)
 		return too_large(error);
