@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('preload');
-$node->init;
+$node->init(@INITDB);
 $node->start;
 
 sql($node, 'CREATE EXTENSION gstore_fdw');

@@ -57,7 +57,7 @@ $node->stop;
 
 # pg_upgrade: asked whether it could, and then doing it
 my $new = PostgreSQL::Test::Cluster->new('upgraded');
-$new->init;
+$new->init(@INITDB);
 $new->append_conf('postgresql.conf',
 	PostgreSQL::Test::Utils::slurp_file($ENV{GSTORE_SERVER_CONF}));
 my ($bin) = grep { -x "$_/pg_upgrade" } split /:/, $ENV{PATH};

@@ -11,7 +11,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $primary = PostgreSQL::Test::Cluster->new('primary');
-$primary->init(allows_streaming => 1);
+$primary->init(allows_streaming => 1, @INITDB);
 $primary->append_conf('postgresql.conf', slurp_file($ENV{GSTORE_SERVER_CONF}));
 $primary->append_conf('postgresql.conf', 'gstore_fdw.host_memory = 64MB');
 $primary->start;

@@ -201,7 +201,9 @@ foreach my $call (@optional, @at_end)
 	my $plan = sql($node, 'EXPLAIN (ANALYZE, VERBOSE) SELECT sum(id) FROM kept');
 	if ($call =~ /Module/)
 	{
-		like($plan, qr/Without Kernels: $call: CUDA_ERROR_OUT_OF_MEMORY/, "$call: without kernels, and says why");
+		# without nvcc, it was clear before that there would be none
+		like($plan, qr/Without Kernels: (?:$call: CUDA_ERROR_OUT_OF_MEMORY|the extension was built without nvcc)/,
+			"$call: without kernels, and says why");
 	}
 	inject('');
 }

@@ -17,8 +17,12 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-our @EXPORT = qw(new_node device sql try_psql error_of used children keeper_pid
+our @EXPORT = qw(new_node @INITDB device sql try_psql error_of used children keeper_pid
   wait_until_up wait_for);
+
+# What initdb is told, in whatever locale the tests run: arrow keeps texts as the
+# engine knows them only where they are UTF-8 already.
+our @INITDB = (extra => [ '--encoding=UTF8', '--locale=C' ]);
 
 sub device { return $ENV{GSTORE_DEVICE}; }
 
@@ -29,7 +33,7 @@ sub new_node
 	my ($name, $settings) = @_;
 	my $node = PostgreSQL::Test::Cluster->new($name);
 
-	$node->init;
+	$node->init(@INITDB);
 	$node->append_conf('postgresql.conf',
 		slurp_file($ENV{GSTORE_SERVER_CONF}));
 	$node->append_conf('postgresql.conf', $settings) if defined $settings;
