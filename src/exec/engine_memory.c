@@ -2,16 +2,23 @@
  * engine_memory.c
  *	  Memory of tables that may become large; see engine_memory.h.
  *
+ * A virtual machine may have given free memory back to its host, whole huge pages
+ * first, and getting one back takes longer than the small pages that are at hand.
+ * So the first huge page of a space is touched to see how long that takes.
+ *
  * Includes no PostgreSQL header.
  */
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "exec/engine_memory.h"
 
 #define HUGE_PAGE ((uint64) 2 << 20)
 /* The first bytes that may be touched. */
 #define FIRST_BYTES ((uint64) 64 << 10)
+/* As long as 512 small pages take to be had, about: 1 to 2 us each. */
+#define SLOW_NS 700000
 
 bool
 gstore_space_reserve(GstoreSpace *space, uint64 limit)
@@ -37,6 +44,32 @@ gstore_space_reserve(GstoreSpace *space, uint64 limit)
 	return true;
 }
 
+static int64
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+}
+
+/* Bytes [from, to) may be touched now, for the first time or nearly so. */
+static void
+choose_pages(GstoreSpace *space, uint64 from, uint64 to)
+{
+	uint64 page = GSTORE_ALIGN(from, HUGE_PAGE);
+	int64 began;
+
+	if (space->chosen || page + HUGE_PAGE > to)
+		return;
+	space->chosen = true;
+	began = now_ns();
+	/* a write, or there would only be a page of zeros to share */
+	(void) __atomic_fetch_or(space->data + page, 0, __ATOMIC_RELAXED);
+	if (now_ns() - began > SLOW_NS)
+		(void) madvise(space->data, space->reserved, MADV_NOHUGEPAGE);
+}
+
 bool
 gstore_space_grow(GstoreSpace *space, uint64 bytes)
 {
@@ -49,6 +82,7 @@ gstore_space_grow(GstoreSpace *space, uint64 bytes)
 	if (room < bytes ||
 		mprotect(space->data, room, PROT_READ | PROT_WRITE) != 0)
 		return false;
+	choose_pages(space, space->bytes, room);
 	space->bytes = room;
 	return true;
 }
@@ -67,6 +101,9 @@ gstore_space_open(GstoreSpace *space, uint64 from, uint64 to)
 	to = Min(GSTORE_ALIGN(to, step), space->reserved);
 	if (mprotect(space->data + from, to - from, PROT_READ | PROT_WRITE) != 0)
 		return false;
+	if (space->from < space->to)
+		choose_pages(space, from, space->from);
+	choose_pages(space, Max(from, space->to), to);
 	space->from = from;
 	space->to = to;
 	return true;

@@ -2,8 +2,8 @@
  * engine_memory.h
  *	  Inside the engine: memory of tables that may become large.
  *
- * Zeroed, straight from the kernel, in huge pages where it gives any: a table of
- * groups is read at random, and small pages would cost a miss of their own each
+ * Zeroed, straight from the kernel, in huge pages where it gives them soon: a table
+ * of groups is read at random, and small pages would cost a miss of their own each
  * time.
  */
 #ifndef GSTORE_ENGINE_MEMORY_H
@@ -19,6 +19,7 @@ typedef struct GstoreSpace
 	uint64 from;  /* and those of [from, to) */
 	uint64 to;
 	uint64 reserved; /* addresses that are ours */
+	bool chosen;	 /* whether huge pages are asked for on */
 } GstoreSpace;
 
 /* Addresses for up to limit bytes, none of which takes memory yet.  False: the

@@ -14,21 +14,36 @@
 #include "miscadmin.h"
 #include "optimizer/cost.h"
 #include "utils/memutils.h"
+#include "utils/timestamp.h"
 
 #include "exec/exec.h"
 #include "guc.h"
+
+/* For how long the CPUs that this process may run on are taken for known: who
+ * inserts single rows asks the kernel for nothing else. */
+#define KNOWN_MS 1000
+
+static int
+usable_cpus(void)
+{
+	static int cpus = 0;
+	static TimestampTz known = 0;
+	TimestampTz now = GetCurrentStatementStartTimestamp();
+	cpu_set_t set;
+
+	if (cpus > 0 && !TimestampDifferenceExceeds(known, now, KNOWN_MS))
+		return cpus;
+	known = now;
+	cpus = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 1;
+	return cpus;
+}
 
 /* As many as the setting, or the CPUs that this process may run on. */
 static int
 wanted_threads(void)
 {
-	cpu_set_t set;
-
-	if (gstore_guc_host_threads > 0)
-		return gstore_guc_host_threads;
-	if (sched_getaffinity(0, sizeof(set), &set) != 0)
-		return 1;
-	return CPU_COUNT(&set);
+	return gstore_guc_host_threads > 0 ? gstore_guc_host_threads
+									   : usable_cpus();
 }
 
 int
