@@ -125,7 +125,7 @@ if ($on_gpu)
 		qr/Left to PostgreSQL: false.*Without Kernels: a text that is compressed, or long/s,
 		'compressed texts, too');
 	like(plan_of(q{SELECT id FROM pressed WHERE t LIKE '%17'}),
-		qr/rows=500 .*Without Kernels: many rows that kernels cannot decide on/s, 'also in conditions of rows');
+		qr/rows=500(?:\.00)? .*Without Kernels: many rows that kernels cannot decide on/s, 'also in conditions of rows');
 	like(plan_of('SELECT count(DISTINCT i4) FROM arrow'), qr/Without Kernels: DISTINCT in an aggregate/,
 		'as are values that count once');
 	like(plan_of(q{SELECT id, sum(i4) FROM arrow GROUP BY id}, q{SET work_mem = '64kB'; SET hash_mem_multiplier = 1;}),
