@@ -4,10 +4,12 @@
  *
  * A virtual machine may have given free memory back to its host, whole huge pages
  * first, and getting one back takes longer than the small pages that are at hand.
- * So the first huge page of a space is touched to see how long that takes.
+ * So the first huge page of a space is touched to see how long that takes, and if it
+ * is long, all do without for a while.
  *
  * Includes no PostgreSQL header.
  */
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -19,6 +21,10 @@
 #define FIRST_BYTES ((uint64) 64 << 10)
 /* As long as 512 small pages take to be had, about: 1 to 2 us each. */
 #define SLOW_NS 700000
+#define WHILE_NS INT64_C(1000000000)
+
+/* No huge pages before this time. */
+static atomic_llong slow_until;
 
 bool
 gstore_space_reserve(GstoreSpace *space, uint64 limit)
@@ -59,15 +65,22 @@ choose_pages(GstoreSpace *space, uint64 from, uint64 to)
 {
 	uint64 page = GSTORE_ALIGN(from, HUGE_PAGE);
 	int64 began;
+	int64 ended;
 
 	if (space->chosen || page + HUGE_PAGE > to)
 		return;
 	space->chosen = true;
 	began = now_ns();
-	/* a write, or there would only be a page of zeros to share */
-	(void) __atomic_fetch_or(space->data + page, 0, __ATOMIC_RELAXED);
-	if (now_ns() - began > SLOW_NS)
-		(void) madvise(space->data, space->reserved, MADV_NOHUGEPAGE);
+	if (began >= atomic_load(&slow_until))
+	{
+		/* a write, or there would only be a page of zeros to share */
+		(void) __atomic_fetch_or(space->data + page, 0, __ATOMIC_RELAXED);
+		ended = now_ns();
+		if (ended - began < SLOW_NS)
+			return;
+		atomic_store(&slow_until, ended + WHILE_NS);
+	}
+	(void) madvise(space->data, space->reserved, MADV_NOHUGEPAGE);
 }
 
 bool

@@ -19,6 +19,8 @@
  * for each row. */
 #define FEW_VALUES (INT64_C(1) << 16)
 #define VALUES_PER_ROW 8
+/* Bytes that come into memory at once, at least. */
+#define PAGE 4096
 
 typedef struct Range
 {
@@ -362,10 +364,26 @@ gstore_wide_join(GstoreGroups *groups, const GstoreGroups *other)
 	return true;
 }
 
+/* The page of a byte that may be written to, unless it is *page. */
+static inline void
+fetch_page(uint8 *byte, uintptr_t *page)
+{
+	if ((uintptr_t) byte / PAGE == *page)
+		return;
+	*page = (uintptr_t) byte / PAGE;
+	(void) __atomic_fetch_or(byte, 0, __ATOMIC_RELAXED);
+}
+
+/*
+ * Where only the other has groups, memory is touched for the first time: by a
+ * write, for a page that is read first has to be taken from all threads' maps
+ * again when it is written to.
+ */
 void
 gstore_wide_merge(GstoreGroups *groups, const GstoreGroups *other, uint64 from,
 				  uint64 to)
 {
+	uintptr_t page = 0;
 	/* what a number here is there */
 	uint64 shift = (uint64) groups->base - (uint64) other->base;
 
@@ -376,7 +394,11 @@ gstore_wide_merge(GstoreGroups *groups, const GstoreGroups *other, uint64 from,
 	{
 		uint64 there = number + shift;
 
-		if (there >= other->from && there<other->ngroups && * gstore_group_rows(other, there)> 0)
-			gstore_group_merge(groups, number, other, there);
+		if (there < other->from || there >= other->ngroups ||
+			*gstore_group_rows(other, there) == 0)
+			continue;
+		fetch_page(gstore_group_record(groups, number), &page);
+		fetch_page(gstore_group_record(groups, number + 1) - 1, &page);
+		gstore_group_merge(groups, number, other, there);
 	}
 }
