@@ -130,6 +130,10 @@ extern uint64 gstore_arrow_column_bytes(const GstoreBuilder *builder,
 extern uint64 gstore_arrow_memory(const GstoreBuilder *builder);
 extern void gstore_arrow_bounds(const GstoreBuilder *builder, int column,
 								uint64 rows, struct GstoreBounds *bounds, int stride);
+extern uint64 gstore_arrow_image_for(GstoreBuilder *builder, uint64 bytes,
+									 uint64 *rows);
+extern void gstore_arrow_settle(GstoreBuilder *builder, void *image);
+extern uint64 gstore_arrow_close_up(GstoreBuilder *builder);
 extern void gstore_arrow_write_header(GstoreBuilder *builder, void *image);
 extern void gstore_arrow_write_column(GstoreBuilder *builder, int column,
 									  void *image);

@@ -10,11 +10,13 @@
  * own, that come behind the table's columns in the builder as in the schema.
  *
  * A row that is added alone is added wholly or not at all.
+ *
+ * Columns may have settled in the image that is to be (arrow_settle.c): then their
+ * arrays lie there, until they outgrow it or the image is written.
  */
 #include <string.h>
 
-#include "codec/arrow.h"
-#include "codec/bounds.h"
+#include "codec/arrow_builder.h"
 #include "codec/copy.h"
 #include "codec/fixed.h"
 #include "codec/normalize.h"
@@ -22,45 +24,10 @@
 /* Rows there is room for at first; a multiple of 8. */
 #define FIRST_ROOM 64
 
-typedef struct Column
-{
-	const GstoreColumn *def;
-	const GstoreArrowType *type;
-	uint8 kind;		 /* GstoreArrowKind */
-	uint8 shift;	 /* a row has 1 << shift bytes of values: values, or
-						 * offsets; bits: 0 */
-	uint64 rows;	 /* a dropped column has none */
-	uint64 room;	 /* rows the arrays hold */
-	uint8 *values;	 /* [room << shift]: values; bits [room / 8]; or where
-						 * each row's text ends, int32 or int64 */
-	uint8 *validity; /* [room / 8] */
-	uint64 null_count;
-	uint8 *text;
-	uint64 text_bytes; /* of a list: rows of its field */
-	uint64 text_room;
-	uint64 memory;
-	uint64 at;			   /* where its part of the image begins */
-	GstoreScratch scratch; /* for normalize.h */
-	GstoreColumnBounds bounds;
-} Column;
+typedef GstoreArrowBuild Column;
 
-struct GstoreBuilder
-{
-	const GstoreSchema *schema;
-	GstoreAllocator allocator;
-	uint64 rows;
-	uint64 max_text; /* bytes of text that int32 offsets reach */
-	Column columns[];
-};
-
-#define PAD(bytes) GSTORE_ALIGN(bytes, GSTORE_ARROW_ALIGNMENT)
-
-static inline bool
-has_offsets(const Column *column)
-{
-	return column->type->encoding == GSTORE_ENCODING_ARROW_TEXT ||
-		   column->type->encoding == GSTORE_ENCODING_ARROW_LIST;
-}
+#define PAD GSTORE_ARROW_PAD
+#define has_offsets gstore_arrow_has_offsets
 
 /* Bytes of a column's buffers, and of its fields' descriptors and buffers. */
 static uint64
@@ -163,6 +130,7 @@ gstore_arrow_destroy(GstoreBuilder *builder)
 	{
 		Column *column = &builder->columns[i];
 
+		gstore_arrow_unsettle(column);
 		if (column->values != NULL)
 			allocator.free(allocator.state, column->values);
 		if (column->validity != NULL)
@@ -184,6 +152,7 @@ reset_column(GstoreBuilder *builder, Column *column)
 		memset(column->validity, 0xFF, bits);
 	if (column->kind == GSTORE_ARROW_BOOL && column->values != NULL)
 		memset(column->values, 0, bits);
+	gstore_arrow_unsettle(column);
 	column->null_count = 0;
 	column->text_bytes = 0;
 	column->rows = 0;
@@ -232,7 +201,19 @@ gstore_arrow_memory(const GstoreBuilder *builder)
 				   builder->schema->nfields * sizeof(Column);
 
 	for (int i = 0; i < builder->schema->nfields; i++)
-		bytes += builder->columns[i].memory + builder->columns[i].scratch.room;
+	{
+		const Column *column = &builder->columns[i];
+		uint64 rows = column->values_place.settled ? column->values_place.own_room
+												   : column->room;
+
+		if (column->kind == GSTORE_ARROW_BOOL)
+			bytes += rows / 8;
+		else if (column->kind != GSTORE_ARROW_STRUCT)
+			bytes += rows << column->shift;
+		bytes += column->text_place.settled ? column->text_place.own_room
+											: column->text_room;
+		bytes += column->room / 8 + column->scratch.room;
+	}
 	return bytes;
 }
 
@@ -259,6 +240,26 @@ too_much_text(GstoreCodecError *error, int column)
 							 "Set the table's option large_text to 'on', or lower gstore_fdw.chunk_size.");
 }
 
+/* An array of so many bytes: one that had settled leaves the image, with the bytes
+ * it had room for. */
+static uint8 *
+resize(const GstoreBuilder *builder, GstoreArrowArray *place, uint8 *array,
+	   uint64 before, uint64 bytes)
+{
+	const GstoreAllocator *allocator = &builder->allocator;
+	uint8 *grown = allocator->resize(allocator->state,
+									 place->settled ? place->own : array,
+									 bytes);
+
+	if (grown != NULL && place->settled)
+	{
+		memcpy(grown, array, before);
+		place->own = NULL;
+		place->settled = false;
+	}
+	return grown;
+}
+
 /* Room for so many rows, at least twice as many as there was. */
 static bool
 grow_column(GstoreBuilder *builder, Column *column, uint64 rows)
@@ -274,7 +275,8 @@ grow_column(GstoreBuilder *builder, Column *column, uint64 rows)
 		bytes = 0;
 	else
 	{
-		grown = allocator->resize(allocator->state, column->values, bytes);
+		grown = resize(builder, &column->values_place, column->values,
+					   before << column->shift, bytes);
 		if (grown == NULL)
 			return false;
 		column->values = grown;
@@ -286,7 +288,6 @@ grow_column(GstoreBuilder *builder, Column *column, uint64 rows)
 		return false;
 	memset(grown + before / 8, 0xFF, (room - before) / 8);
 	column->validity = grown;
-	column->memory += (bytes + room / 8) * (room - before) / room;
 	column->room = room;
 	return true;
 }
@@ -312,11 +313,10 @@ grow_text(GstoreBuilder *builder, Column *column, uint64 end,
 		return too_much_text(error, -1);
 	if (end <= column->text_room)
 		return GSTORE_CODEC_OK;
-	grown = builder->allocator.resize(builder->allocator.state, column->text,
-									  room);
+	grown = resize(builder, &column->text_place, column->text,
+				   column->text_room, room);
 	if (grown == NULL)
 		return no_memory(error);
-	column->memory += room - column->text_room;
 	column->text = grown;
 	column->text_room = room;
 	return GSTORE_CODEC_OK;
@@ -785,21 +785,35 @@ write_buffer(uint8 *image, uint64 *at, const void *source, uint64 bytes)
 	return offset;
 }
 
+/* The same of a column's array, which may be there already. */
+static uint64
+write_array(uint8 *image, uint64 *at, const GstoreArrowArray *place,
+			const uint8 *array, uint64 bytes)
+{
+	if (!place->settled || array != image + place->at)
+		return write_buffer(image, at, array, bytes);
+	memset(image + place->at + bytes, 0, PAD(bytes) - bytes);
+	return place->at;
+}
+
 /* Ends become offsets: a zero before them. */
 static uint64
 write_offsets(uint8 *image, uint64 *at, const Column *column)
 {
-	uint64 offset = *at;
+	const GstoreArrowArray *place = &column->values_place;
+	bool there = place->settled && column->values == image + place->at;
 	uint64 width = (uint64) 1 << column->shift;
+	uint64 offset = there ? place->at - width : *at;
+	uint64 end = offset + width + (column->rows << column->shift);
 
 	memset(image + offset, 0, width);
-	*at += width;
 	/* What is padded is both together. */
-	if (column->rows > 0)
-		memcpy(image + *at, column->values, column->rows << column->shift);
-	*at += column->rows << column->shift;
-	memset(image + *at, 0, PAD(*at) - *at);
-	*at = PAD(*at);
+	if (column->rows > 0 && !there)
+		memcpy(image + offset + width, column->values,
+			   column->rows << column->shift);
+	memset(image + end, 0, PAD(end) - end);
+	if (!there)
+		*at = PAD(end);
 	return offset;
 }
 
@@ -872,14 +886,14 @@ write_column(const GstoreBuilder *builder, const Column *column, uint8 *image,
 			return;
 		}
 		meta->data_length = column->text_bytes;
-		meta->data_offset = write_buffer(image, at, column->text,
-										 column->text_bytes);
+		meta->data_offset = write_array(image, at, &column->text_place,
+										column->text, column->text_bytes);
 	}
 	else
 	{
 		meta->data_length = rows << column->shift;
-		meta->data_offset = write_buffer(image, at, column->values,
-										 meta->data_length);
+		meta->data_offset = write_array(image, at, &column->values_place,
+										column->values, meta->data_length);
 	}
 }
 
@@ -919,10 +933,14 @@ gstore_arrow_write_header(GstoreBuilder *builder, void *image)
 		describe(column->def, column->null_count, &metas[i]);
 		if (column->kind == GSTORE_ARROW_NONE)
 			metas[i].null_count = builder->rows;
+		if (image == builder->image && builder->closed_up > 0)
+			continue;
 		column->at = at;
 		at += column_bytes(builder, column);
 	}
 	header->length = at;
+	if (image == builder->image && builder->closed_up > 0)
+		header->length = builder->closed_up;
 }
 
 void

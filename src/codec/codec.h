@@ -286,6 +286,20 @@ typedef struct GstoreCodec
 						   uint64 rows, struct GstoreBounds *bounds,
 						   int stride);
 	/*
+	 * The image of many rows need not be copied: when the first of them are in the
+	 * builder, and nothing is under way, its columns can settle where the image is to
+	 * be, and grow there.  image_for: how much memory an image of about so many bytes
+	 * wants, of rows like those in the builder, and how many rows it holds; 0: there is
+	 * none of this schema, or these are as many.  settle: at image, 64-aligned, are so many bytes.  close_up:
+	 * nothing is under way, and no row comes any more: bytes of the image to be
+	 * written there (see write_header); 0: there is too little room for it, so that
+	 * builder_image_bytes() are to be written elsewhere, before that memory goes.
+	 * NULL: the format has none of this.
+	 */
+	uint64 (*image_for)(GstoreBuilder *builder, uint64 bytes, uint64 *rows);
+	void (*settle)(GstoreBuilder *builder, void *image);
+	uint64 (*close_up)(GstoreBuilder *builder);
+	/*
 	 * Write the image: builder_image_bytes() bytes at image, 64-aligned.  First
 	 * the header, then each column's part, which like append_column may be done
 	 * by different threads; a column may be reset as soon as its part is

@@ -622,6 +622,9 @@ gstore_encoder_write(GstoreEncoder *encoder, void *image,
 	job->image = image;
 	job->image_rows = encoder->codec->builder_rows(encoder->builder);
 	job->bounds = bounds;
+	/* what comes next is another image's, when this one is not written yet, too */
+	for (int i = 0; i < encoder->ngroups; i++)
+		encoder->groups[i].bytes = 0;
 	encoder->codec->set_rows(encoder->builder, 0);
 	if (encoder->nthreads > 0)
 		tell(encoder);

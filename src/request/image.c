@@ -12,6 +12,9 @@
  *					to the device: it is larger than a roomy window, or there
  *					is no room for one now
  *
+ * Where the device is the arena, an image can grow in memory that was reserved for
+ * all of it ahead; what it does not need is given back.
+ *
  * Reserving waits for nothing but, when memory is short, for the keeper to free
  * what is dead; placing waits for the keeper, and for a narrow window, but for a
  * staged image that was sent some time before.  The device's memory is taken when
@@ -28,6 +31,9 @@
 #include "request/shelf.h"
 #include "request/staging.h"
 #include "request/view.h"
+
+/* Of what is free, an image may have one part in so many before it is there. */
+#define SHARE_AHEAD 4
 
 typedef enum Place
 {
@@ -279,6 +285,54 @@ GstoreImageSpace *
 gstore_image_reserve_shareable(int device, uint64 bytes, const char *purpose)
 {
 	return reserve(device, bytes, NULL, true, purpose);
+}
+
+GstoreImageSpace *
+gstore_image_reserve_ahead(int device, uint64 bytes, const char *purpose)
+{
+	GstoreDeviceSlot *slot = gstore_device_slot(device);
+	GstoreImageSpace *space;
+	GstoreArenaUsage usage;
+	uint64 available;
+
+	if (!gstore_devices()->on_host)
+		return NULL;
+	gstore_arena_usage(GSTORE_ARENA_POOL, &usage);
+	if ((usage.total - usage.used) / SHARE_AHEAD < bytes)
+		return NULL;
+	space = create_space(device, bytes, NULL, purpose);
+	if (!try_arena(space, slot, &available))
+	{
+		gstore_hold_release(space->hold);
+		return NULL;
+	}
+	GSTORE_FAULT_POINT("image-reserve");
+	return space;
+}
+
+void
+gstore_image_trim(GstoreImageSpace *space, uint64 bytes)
+{
+	uint64 kept = GSTORE_ALIGN(bytes, GSTORE_ARENA_PAGE);
+	GstoreLocation rest = {0};
+
+	Assert(space->place == IN_ARENA && kept <= space->length);
+	space->bytes = bytes;
+	if (kept == space->length)
+		return;
+	rest.kind = GSTORE_LOCATION_ARENA;
+	rest.device = space->device;
+	rest.epoch = space->epoch;
+	rest.address = space->offset + kept;
+	rest.length = space->length - kept;
+	space->length = kept;
+	(void) gstore_location_free(rest);
+}
+
+void
+gstore_image_give_up(GstoreImageSpace *space)
+{
+	gstore_hold_release(space->hold);
 }
 
 void *

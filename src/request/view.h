@@ -58,6 +58,13 @@ extern GstoreImageSpace *gstore_image_reserve(int device, uint64 bytes,
 extern GstoreImageSpace *gstore_image_reserve_shareable(int device,
 														uint64 bytes,
 														const char *purpose);
+/* Memory in which an image that is to have at most bytes bytes can grow, where images
+ * stay where they are written; NULL: they do not, or little memory is free.  trim:
+ * the image has but so many.  give_up: it is written elsewhere. */
+extern GstoreImageSpace *gstore_image_reserve_ahead(int device, uint64 bytes,
+													const char *purpose);
+extern void gstore_image_trim(GstoreImageSpace *space, uint64 bytes);
+extern void gstore_image_give_up(GstoreImageSpace *space);
 extern void *gstore_image_memory(GstoreImageSpace *space);
 /* Send the written image on its way, which is not waited for; and is it there?
  * Both may be left out. */

@@ -11,11 +11,15 @@
  * published when it is there, at the latest when the next one is full or the
  * writer is flushed.
  *
+ * Where an image stays where it is written, the columns settle there as soon as it
+ * is clear how it will be laid out (codec.h), and are not copied any more.
+ *
  * A writer's private memory is the builder's column buffers, about one chunk
- * (gstore_fdw.chunk_size) and kept from one chunk to the next, and sixteen
- * batches of at most 1/64 of that.  It is not the memory context's: threads
- * touch it.  What they touch must not go before they were stopped, so a hold,
- * newer than that of the image's memory, stops them when a query fails.
+ * (gstore_fdw.chunk_size) or what a chunk has before its columns settle, kept from
+ * one chunk to the next, and sixteen batches of at most 1/64 of a chunk.  It is not
+ * the memory context's: threads touch it.  What they touch must not go before they
+ * were stopped, so a hold, newer than that of the image's memory, stops them when a
+ * query fails.
  */
 #include "postgres.h"
 
@@ -47,6 +51,8 @@
  * text than bytes. */
 #define MOST_CHUNK_BYTES (UINT64CONST(1536) * 1024 * 1024)
 #define MOST_CHUNK_ROWS (UINT64CONST(1) << 31)
+/* The part of a chunk after which its columns settle where its image is to be. */
+#define SETTLING_SHARE 16
 
 /* Outlives the writer where its hold does. */
 typedef struct Guard
@@ -61,8 +67,10 @@ typedef struct Filling
 	GstoreChunk *chunk; /* NULL: there is none */
 	GstoreHold *hold;
 	GstoreImageSpace *space;
-	GstoreBounds *bounds; /* NULL: none are kept */
-	bool sent;			  /* to its device */
+	GstoreImageSpace *left; /* where columns had settled that are copied from there,
+							 * or NULL */
+	GstoreBounds *bounds;	/* NULL: none are kept */
+	bool sent;				/* to its device */
 } Filling;
 
 struct GstoreWriter
@@ -77,6 +85,11 @@ struct GstoreWriter
 	Guard *guard;
 	MemoryContextCallback gone;
 	Filling filling;
+	GstoreImageSpace *ahead; /* where the builder's columns settled, or NULL */
+	void *ahead_memory;
+	uint64 ahead_rows; /* there is room for */
+	uint32 batch_rows; /* of a batch at most, so far */
+	bool may_settle;   /* the chunk's columns have not been asked yet */
 	bool lost;			/* an error came when rows were no longer here */
 	uint64 chunk_bytes; /* image size at which a chunk is full */
 	int threads;
@@ -121,6 +134,7 @@ create_writer(const GstoreTarget *target, int threads)
 							 MOST_BATCH);
 	gstore_writer_set_threads(writer, threads);
 	writer->can_batch = gstore_batch_can(target->schema);
+	writer->may_settle = target->codec->settle != NULL;
 	writer->purpose = psprintf("writing foreign table \"%s\"",
 							   target->relname);
 	gstore_pending_add(&writer->pending, target->relid, flush_pending,
@@ -308,6 +322,79 @@ create_encoder(GstoreWriter *writer)
 
 /* ---- chunks ---- */
 
+/* From now on an error stops the threads before the memory goes that was taken
+ * until now. */
+static void
+guard(GstoreWriter *writer)
+{
+	GstoreHold *hold = gstore_hold_prepare("gstore_fdw image being written",
+										   release_guard);
+
+	if (writer->guard->hold != NULL)
+		gstore_hold_forget(writer->guard->hold);
+	gstore_hold_take(hold, writer->guard);
+	writer->guard->hold = hold;
+}
+
+/* Have the columns settle where the chunk's image is to be, if that can be done. */
+static void
+settle(GstoreWriter *writer)
+{
+	const GstoreTarget *target = writer->target;
+	GstoreCodecStatus status;
+	GstoreCodecError error;
+	GstoreImageSpace *space;
+	uint64 bytes;
+
+	writer->may_settle = false;
+	status = gstore_encoder_drain(writer->encoder, &error);
+	check_encoder(writer, status, &error);
+	bytes = target->codec->image_for(writer->builder, writer->chunk_bytes,
+									 &writer->ahead_rows);
+	space = bytes == 0 ? NULL : gstore_image_reserve_ahead(target->pinning, bytes, writer->purpose);
+	if (space == NULL)
+		return;
+	guard(writer);
+	writer->ahead_memory = gstore_image_memory(space);
+	target->codec->settle(writer->builder, writer->ahead_memory);
+	writer->ahead = space;
+	GSTORE_FAULT_POINT("writer-settled");
+}
+
+/*
+ * Memory to write the image to, guarded, and how many bytes it has.  Where the
+ * columns settled, they are closed up: no row can be added then, so nothing may
+ * raise from there on until the image is written.
+ */
+static void *
+find_image(GstoreWriter *writer, Filling *filling, uint64 *bytes)
+{
+	const GstoreTarget *target = writer->target;
+	const GstoreCodec *codec = target->codec;
+	GstoreTable *table = gstore_table_get(target->relid);
+
+	filling->left = NULL;
+	if (codec->close_up != NULL)
+	{
+		if (writer->ahead != NULL)
+			GSTORE_FAULT_POINT("writer-before-close");
+		*bytes = codec->close_up(writer->builder);
+		if (*bytes > 0)
+		{
+			filling->space = writer->ahead;
+			gstore_image_trim(filling->space, *bytes);
+			return writer->ahead_memory;
+		}
+		filling->left = writer->ahead;
+	}
+	*bytes = codec->builder_image_bytes(writer->builder);
+	filling->space = gstore_image_reserve(target->pinning, *bytes,
+										  &table->shelf, writer->purpose);
+	GSTORE_FAULT_POINT("writer-before-encode");
+	guard(writer);
+	return gstore_image_memory(filling->space);
+}
+
 /* Have the image of a chunk written, of all rows that were handed over. */
 static void
 begin_chunk(GstoreWriter *writer)
@@ -317,8 +404,7 @@ begin_chunk(GstoreWriter *writer)
 	Filling filling;
 	GstoreCodecStatus status;
 	GstoreCodecError error;
-	GstoreTable *table = gstore_table_get(target->relid);
-	GstoreHold *hold;
+	void *image;
 
 	status = gstore_encoder_drain(writer->encoder, &error);
 	check_encoder(writer, status, &error);
@@ -326,21 +412,14 @@ begin_chunk(GstoreWriter *writer)
 	filling.chunk->format = codec->format;
 	filling.chunk->pinning = target->pinning;
 	filling.chunk->rows = codec->builder_rows(writer->builder);
-	filling.chunk->image_bytes = codec->builder_image_bytes(writer->builder);
-	filling.space = gstore_image_reserve(target->pinning,
-										 filling.chunk->image_bytes,
-										 &table->shelf, writer->purpose);
-	filling.sent = false;
 	filling.bounds = gstore_bounds_make(writer->context, filling.chunk->rows,
 										target->schema->ncols);
-	GSTORE_FAULT_POINT("writer-before-encode");
-	hold = gstore_hold_prepare("gstore_fdw image being written",
-							   release_guard);
-	gstore_hold_take(hold, writer->guard);
-	writer->guard->hold = hold;
-	gstore_encoder_write(writer->encoder, gstore_image_memory(filling.space),
-						 filling.bounds);
+	filling.sent = false;
+	image = find_image(writer, &filling, &filling.chunk->image_bytes);
+	gstore_encoder_write(writer->encoder, image, filling.bounds);
 	writer->filling = filling;
+	writer->ahead = NULL;
+	writer->may_settle = codec->settle != NULL;
 }
 
 /* Publish a chunk that is filled but for its stamps and its schema. */
@@ -396,6 +475,8 @@ send_chunk(GstoreWriter *writer)
 	check_encoder(writer, status, &error);
 	gstore_hold_forget(writer->guard->hold);
 	writer->guard->hold = NULL;
+	if (writer->filling.left != NULL)
+		gstore_image_give_up(writer->filling.left);
 	gstore_image_send(writer->filling.space);
 	writer->filling.sent = true;
 	writer->lost = false;
@@ -459,6 +540,8 @@ is_full(const GstoreWriter *writer)
 	uint64 rows = writer->target->codec->builder_rows(writer->builder);
 
 	return rows >= MOST_CHUNK_ROWS ||
+		   (writer->ahead != NULL &&
+			rows + writer->batch_rows > writer->ahead_rows) ||
 		   (rows > 0 && gstore_encoder_bytes(writer->encoder) +
 								writer->batch_room >
 							writer->chunk_bytes);
@@ -471,6 +554,8 @@ hand_over(GstoreWriter *writer)
 	GstoreCodecError error;
 
 	check_lost(writer);
+	if (writer->batch != NULL)
+		writer->batch_rows = Max(writer->batch_rows, writer->batch->nrows);
 	writer->batch = NULL;
 	status = gstore_encoder_submit(writer->encoder, &error);
 	check_encoder(writer, status, &error);
@@ -503,6 +588,10 @@ submit(GstoreWriter *writer)
 		begin_chunk(writer);
 		tend_chunk(writer);
 	}
+	else if (writer->may_settle && writer->filling.chunk == NULL &&
+			 gstore_encoder_bytes(writer->encoder) >=
+				 writer->chunk_bytes / SETTLING_SHARE)
+		settle(writer);
 	next_batch(writer);
 }
 

@@ -15,6 +15,7 @@ my $node = new_node('kill_points', "gstore_fdw.staging_memory = '16MB'\n");
 my $load = q{INSERT INTO t SELECT i, repeat('x', 100) || i FROM generate_series(1, 100000) i};
 
 sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
+sql($node, q{CREATE FOREIGN TABLE arrow (id int, note text) SERVER gstore_fdw OPTIONS (format 'arrow')});
 sql($node, 'CREATE FOREIGN TABLE stays (id int, note text) SERVER gstore_fdw');
 sql($node, q{CREATE PROCEDURE fill(n int) LANGUAGE plpgsql AS $$
 	BEGIN FOR i IN 1 .. n LOOP INSERT INTO t VALUES (i, 'x'); END LOOP; END $$});
@@ -35,6 +36,8 @@ my @backends = (
 push @backends, [ "SELECT count(*) FROM gstore_export('stays')", 'export-describe' ],
 	[ q{SELECT lo_import_gpu(0, gstore_export_ipchandle('stays'), 0, 100)}, 'lo-import' ];
 my @keepers;
+# Columns settle where images stay where they are written.
+my @on_host = qw(writer-settled writer-before-close);
 if (device() eq 'cuda')
 {
 	push @{ $backends[0] }, qw(request-submit request-submitted request-wait request-done image-narrow);
@@ -45,6 +48,10 @@ if (device() eq 'cuda')
 			qw(device-memory build-kernels) ];
 	@keepers = ('keeper-alloc', 'keeper-copy', 'keeper-finish', 'keeper-launch');
 }
+else
+{
+	push @backends, [ "SET gstore_fdw.chunk_size = '2MB'; " . $load =~ s/INTO t/INTO arrow/r, @on_host ];
+}
 
 # Nothing of ours is under way at these: waits for what others have, and other
 # programs' memory, which 010_faults and 032_largeobjects see to.
@@ -53,7 +60,7 @@ my @others = qw(request-slot-wait staging-wait keeper-open lo-export);
 my @on_cuda = qw(request-submit request-submitted request-wait request-done image-narrow
   view-narrow launch device-memory build-kernels keeper-alloc keeper-copy keeper-finish keeper-launch);
 my @workers = qw(view-open image-reserve merge-built merge-before-swap merge-after-swap graveyard-sweep);
-my %killed_at = map { $_ => 1 } @others, (device() eq 'cuda' ? () : @on_cuda), @keepers, @workers,
+my %killed_at = map { $_ => 1 } @others, (device() eq 'cuda' ? @on_host : @on_cuda), @keepers, @workers,
   'reclaim-unlinked', map { my ($work, @points) = @$_; @points } @backends;
 is(join(' ', sort keys %killed_at), join(' ', split(' ', $ENV{GSTORE_FAULT_POINTS})),
 	'no point is left out');

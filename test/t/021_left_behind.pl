@@ -55,9 +55,12 @@ my $before = left_behind($node);
 my $chunks_before = chunks();
 my $rows_before = sql($node, 'SELECT count(*), sum(id), sum(length(note)) FROM t');
 
+# Its columns settle, on the host device, where their image is to be.
+sql($node, q{CREATE FOREIGN TABLE arrow (id int, note text) SERVER gstore_fdw OPTIONS (format 'arrow')});
 my %insert = (
 	one => q{INSERT INTO t VALUES (1, 'x')},
-	many => q{INSERT INTO t SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 1500) i});
+	many => q{INSERT INTO t SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 1500) i},
+	many_arrow => q{INSERT INTO arrow SELECT i, repeat(md5(i::text), 30) FROM generate_series(1, 1500) i});
 my %other = (
 	update => q{UPDATE t SET note = note || '!' WHERE id % 100 = 0},
 	delete => 'DELETE FROM t WHERE id % 10 = 0',
@@ -66,10 +69,14 @@ my %other = (
 	read => q{SELECT count(*) FROM t WHERE note <> ''});
 my @writing = qw(image-reserve image-place writer-before-encode
   writer-before-publish writer-after-publish);
+my @writing_arrow = @writing;
+@writing_arrow = map { $_ eq 'writer-before-encode' ? qw(writer-settled writer-before-close) : $_ } @writing
+  if device() eq 'host';
 my @deleting = qw(deleter-before-publish deleter-after-publish);
 my @asking = qw(request-submit request-submitted request-wait request-done);
 my %points = (
 	one => [@writing], many => [@writing],
+	many_arrow => [ @writing_arrow ],
 	update => [ @deleting, @writing, 'view-open' ],
 	delete => [ @deleting, 'view-open' ],
 	read => ['view-open'],

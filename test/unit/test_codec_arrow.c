@@ -383,6 +383,157 @@ test_failures(bool nested)
 	free(schema);
 }
 
+/* No two buffers share a byte, and each is 64-aligned. */
+static bool
+is_apart(const uint8 *image, uint64 bytes)
+{
+	const GstoreArrowHeader *header = (const GstoreArrowHeader *) image;
+	uint8 *taken = calloc(1, bytes / 64 + 1);
+	bool good = header->length == bytes && bytes % 64 == 0;
+
+	for (uint32 i = 0; i < header->ncols; i++)
+	{
+		const GstoreArrowColumn *meta = gstore_arrow_column(image, i);
+		uint64 buffers[3][2] = {
+			{meta->validity_offset, meta->validity_length},
+			{meta->offsets_offset, meta->offsets_length},
+			{meta->data_offset, meta->data_length}};
+
+		for (int j = 0; j < 3; j++)
+		{
+			uint64 end = buffers[j][0] + buffers[j][1];
+
+			if (buffers[j][1] == 0)
+				continue;
+			good = good && buffers[j][0] % 64 == 0 &&
+				   buffers[j][0] >= header->header_bytes && end <= bytes;
+			for (uint64 at = buffers[j][0] / 64; good && at < (end + 63) / 64;
+				 at++)
+				good = taken[at]++ == 0;
+			for (; good && end % 64 != 0; end++)
+				good = image[end] == 0;
+		}
+	}
+	free(taken);
+	return good;
+}
+
+typedef struct Settled
+{
+	int there; /* images that were written where their columns settled */
+	int elsewhere;
+} Settled;
+
+/*
+ * Rows [0, first) tell where the columns go of an image that is so many times as
+ * large; then come those up to rows->count.  allowed: allocations before memory
+ * is out while they settle.
+ */
+static bool
+settles_well(GstoreBuilder *builder, const Rows *rows, uint64 first,
+			 int times, int allowed, Settled *settled)
+{
+	GstoreCodecError error;
+	uint8 *ahead = NULL;
+	uint8 *image;
+	uint64 room;
+	uint64 bytes;
+	uint64 planned;
+	bool good;
+
+	good = rows_append(codec, builder, rows, 0, first, &error) == GSTORE_CODEC_OK;
+	room = codec->image_for(builder, times * codec->builder_image_bytes(builder),
+							&planned);
+	if (room > 0)
+	{
+		/* not a byte more, for those who watch over memory */
+		ahead = aligned_alloc(64, room);
+		memset(ahead, 0xA5, room);
+		allowance = allowed;
+		codec->settle(builder, ahead);
+		allowance = INT32_MAX;
+	}
+	good = good && rows_append(codec, builder, rows, first, rows->count,
+							   &error) == GSTORE_CODEC_OK;
+	bytes = codec->close_up(builder);
+	image = ahead;
+	if (bytes > 0)
+	{
+		gstore_builder_write(codec, builder, image);
+		good = good && bytes <= room && is_apart(image, bytes) &&
+			   bytes <= codec->builder_image_bytes(builder) * 33 / 32;
+		settled->there++;
+	}
+	else
+	{
+		image = builder_image(codec, builder, &bytes);
+		settled->elsewhere++;
+	}
+	good = good && image_holds(codec, image, bytes, rows, 1000) &&
+		   codec->validate(image, bytes, rows->schema, &error) == GSTORE_CODEC_OK;
+	if (image != ahead)
+		free(image);
+	codec->builder_reset(builder);
+	free(ahead);
+	return good;
+}
+
+static void
+test_settling(void)
+{
+	static const uint64 firsts[] = {1, 8, 65, 500};
+	static const GstoreAllocator scarce = {scarce_alloc, scarce_resize,
+										   scarce_free, NULL, NULL};
+	Settled settled = {0, 0};
+	GstoreBuilder *builder;
+	GstoreSchema *schema = make_schema(true, false);
+	Rows few = {schema, 10, NULLS_SOME, 1, 0, false};
+	GstoreCodecError error;
+	uint64 planned;
+	bool good = true;
+
+	builder = codec->builder_create(schema, &gstore_malloc_allocator);
+	rows_append(codec, builder, &few, 0, few.count, &error);
+	tap_ok(codec->image_for(builder, 1000000, &planned) == 0,
+		   "lists and structs do not settle");
+	codec->builder_destroy(builder);
+	free(schema);
+
+	for (int f = 0; f < (int) lengthof(firsts); f++)
+		for (int pattern = 0; pattern < NULL_PATTERNS; pattern++)
+		{
+			uint64 first = firsts[f];
+
+			schema = make_schema(false, pattern % 2 == 0);
+			/* one builder after another image, and another */
+			allowance = INT32_MAX;
+			builder = codec->builder_create(schema, &scarce);
+			for (int times = 2; good && times <= 16; times *= 8)
+				for (int come = 1; good && come <= 2 * times; come += Max(1, times / 4))
+				{
+					Rows rows = {schema, first * come, pattern,
+								 pattern * 100 + come, 0, pattern == NULLS_SOME};
+
+					good = settles_well(builder, &rows, first, times,
+										INT32_MAX, &settled);
+				}
+			for (int allowed = 0; good && allowed < 40; allowed += 3)
+			{
+				Rows rows = {schema, first * 5, pattern, allowed, 0, false};
+
+				good = settles_well(builder, &rows, first, 6, allowed,
+									&settled);
+			}
+			tap_ok(good, "columns settle after %llu rows, NULL pattern %d",
+				   (unsigned long long) first, pattern);
+			codec->builder_destroy(builder);
+			free(schema);
+		}
+	tap_ok(settled.there > 100 && settled.elsewhere > 20,
+		   "%d images were written there, %d elsewhere", settled.there,
+		   settled.elsewhere);
+}
+
 static void
 test_limits(bool nested)
 {
@@ -478,6 +629,7 @@ main(int argc, char **argv)
 		return write_sample(argv + 1);
 	test_refusals();
 	test_numerics();
+	test_settling();
 	for (int nested = 0; nested < 2; nested++)
 	{
 		test_sizes(nested);
