@@ -47,11 +47,11 @@ struct GstoreBuilder
 	const GstoreSchema *schema;
 	GstoreAllocator allocator;
 	uint64 rows;
-	uint64 max_text;		/* bytes of text that int32 offsets reach */
-	uint8 *image;			/* that columns settled in, or NULL */
-	uint64 image_room;		/* its bytes; */
-	uint64 image_rows;		/* and the rows that columns have room for */
-	uint64 closed_up;		/* bytes of it that are the image; 0: it is no image */
+	uint64 max_text;   /* bytes of text that int32 offsets reach */
+	uint8 *image;	   /* that columns settled in, or NULL */
+	uint64 image_room; /* its bytes; */
+	uint64 image_rows; /* and the rows that columns have room for */
+	uint64 closed_up;  /* bytes of it that are the image; 0: it is no image */
 	GstoreArrowBuild columns[];
 };
 

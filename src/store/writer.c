@@ -87,9 +87,9 @@ struct GstoreWriter
 	Filling filling;
 	GstoreImageSpace *ahead; /* where the builder's columns settled, or NULL */
 	void *ahead_memory;
-	uint64 ahead_rows; /* there is room for */
-	uint32 batch_rows; /* of a batch at most, so far */
-	bool may_settle;   /* the chunk's columns have not been asked yet */
+	uint64 ahead_rows;	/* there is room for */
+	uint32 batch_rows;	/* of a batch at most, so far */
+	bool may_settle;	/* the chunk's columns have not been asked yet */
 	bool lost;			/* an error came when rows were no longer here */
 	uint64 chunk_bytes; /* image size at which a chunk is full */
 	int threads;

@@ -19,6 +19,8 @@ my $node = new_node('load', "gstore_fdw.staging_memory = '16MB'\nmax_worker_proc
 sql($node, q{CREATE TABLE source AS
 	SELECT i AS id, repeat('x', 100) || i AS note FROM generate_series(1, 100000) i});
 sql($node, 'CREATE FOREIGN TABLE t (id int, note text) SERVER gstore_fdw');
+# On the host device the columns of this one settle where their image is to be.
+sql($node, q{CREATE FOREIGN TABLE arrow (id int, note text) SERVER gstore_fdw OPTIONS (format 'arrow')});
 sql($node, 'CREATE FOREIGN TABLE other (id int, note text) SERVER gstore_fdw');
 sql($node, 'INSERT INTO other VALUES (1, NULL)');
 my $load = q{SELECT gstore_load('t', 'source', 2)};
@@ -100,8 +102,12 @@ my @points = qw(load-launched load-worker-begin load-worker-rows handover-posted
   handover-taken image-reserve image-place writer-before-encode writer-before-publish writer-after-publish);
 push @points, qw(request-submit request-submitted request-wait request-done) if device() eq 'cuda';
 
-foreach my $point (@points)
+my @settling = device() eq 'host' ? qw(writer-settled writer-before-close handover-posted handover-taken image-place) : ();
+
+foreach my $case ((map { [ 't', $_ ] } @points), (map { [ 'arrow', $_ ] } @settling))
 {
+	my ($table, $point) = @$case;
+
 	foreach my $action ('error', 'error:2', 'fatal', 'fatal:2')
 	{
 		my ($status, $out, $err) = $node->psql('postgres', qq{
@@ -110,15 +116,17 @@ foreach my $point (@points)
 			INSERT INTO other VALUES (2);
 			SET gstore_fdw.debug_fault = '$point:$action';
 			@{[only_workers($point)]};
-			$load;
+			@{[ $load =~ s/'t'/'$table'/r ]};
 			ROLLBACK}, on_error_stop => 1);
 
 		# a process may pass a point only once
-		like($err, qr/injected .*"$point"/, "$action at $point") if $action !~ /:/;
+		like($err, qr/injected .*"$point"/, "$table: $action at $point") if $action !~ /:/;
 		nothing_left($node, $before, "nothing is left after $action at $point");
-		is(sql($node, 'SELECT count(*) FROM t'), '0', 'and no row');
+		is(sql($node, "SELECT count(*) FROM $table"), '0', 'and no row');
 	}
 }
+is(sql($node, q{SELECT gstore_load('arrow', 'source', 2); SELECT count(*), count(DISTINCT id), sum(id), sum(length(note)) FROM arrow; TRUNCATE arrow}),
+	"100000\n100000|100000|5000050000|10488895", 'arrow: all rows are there');
 is_loaded_again('after them');
 
 sub is_loaded_again
