@@ -121,7 +121,7 @@ enter_cgroup()
 
 if [ "$suite" = tap ]; then
 	points=$(grep -rhoE --include='*.c' 'FAULT_POINT\("[a-z-]+' "$top/src" |
-		cut -d'"' -f2 | sort | tr '\n' ' ')
+		cut -d'"' -f2 | sort -u | tr '\n' ' ')
 	# each test has a folder of its own, so that none finds another's servers
 	cat >tap.run <<-END
 		#!/bin/bash
