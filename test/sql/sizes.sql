@@ -133,6 +133,8 @@ CREATE FUNCTION load(format text, kind text) RETURNS text LANGUAGE sql AS $$
 	FROM loads WHERE kind = load.kind $$;
 ALTER DATABASE :DBNAME SET search_path = sizes, public;
 ALTER DATABASE :DBNAME SET gstore_fdw.chunk_size = '16MB';
+-- LLVM takes 10 MB, which are not the load's
+ALTER DATABASE :DBNAME SET jit = off;
 -- each in a session of its own, whose memory nobody has used before
 \c
 SELECT load('pgstrom', 'long texts');
@@ -145,5 +147,6 @@ SELECT load('arrow', 'short ones');
 
 ALTER DATABASE :DBNAME RESET search_path;
 ALTER DATABASE :DBNAME RESET gstore_fdw.chunk_size;
+ALTER DATABASE :DBNAME RESET jit;
 SET client_min_messages = warning;
 DROP SCHEMA sizes CASCADE;
