@@ -9,10 +9,10 @@
 use strict;
 use warnings FATAL => 'all';
 
-use GstoreFault;
 # in full it takes half an hour where others are at work
 BEGIN { $ENV{PG_TEST_TIMEOUT_DEFAULT} = 7200 if $ENV{GSTORE_LONG}; }
 
+use GstoreFault;
 use GstoreNode;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
