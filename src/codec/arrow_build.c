@@ -174,6 +174,7 @@ gstore_arrow_reset(GstoreBuilder *builder)
 	for (int i = 0; i < builder->schema->ncols; i++)
 		reset_column(builder, &builder->columns[i]);
 	builder->rows = 0;
+	builder->closed_up = 0;
 }
 
 const GstoreSchema *

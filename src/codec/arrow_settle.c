@@ -49,14 +49,16 @@ uint64
 gstore_arrow_image_for(GstoreBuilder *builder, uint64 bytes, uint64 *rows)
 {
 	const GstoreSchema *schema = builder->schema;
-	uint64 content = gstore_arrow_bytes(builder);
 	uint64 at = GSTORE_ARROW_BODY(schema->ncols);
-	double times = (double) bytes / (double) content;
+	uint64 content = gstore_arrow_bytes(builder) - at;
 	bool any = false;
 
-	if (schema->nfields > schema->ncols || builder->rows == 0 || times <= 1)
+	if (schema->nfields > schema->ncols || content == 0 ||
+		bytes <= at + content)
 		return 0;
-	*rows = GSTORE_ALIGN((uint64) ((double) builder->rows * times), 64);
+	*rows = GSTORE_ALIGN((uint64) ((double) builder->rows *
+								   ((double) (bytes - at) / (double) content)),
+						 64);
 	for (int i = 0; i < schema->ncols; i++)
 	{
 		Column *column = &builder->columns[i];
@@ -128,6 +130,7 @@ gstore_arrow_settle(GstoreBuilder *builder, void *image)
 	uint64 rows = builder->image_rows;
 
 	builder->image = image;
+	builder->closed_up = 0;
 	for (int i = 0; i < builder->schema->ncols; i++)
 	{
 		Column *column = &builder->columns[i];
@@ -224,6 +227,39 @@ close_gaps(GstoreBuilder *builder)
 	return at;
 }
 
+/* Zeros from *at to an array, behind which *at is then. */
+static void
+clear_gap(uint8 *image, const GstoreArrowArray *place, uint64 head,
+		  uint64 bytes, uint64 *at)
+{
+	if (!place->settled)
+		return;
+	memset(image + *at, 0, place->at - head - *at);
+	*at = place->at - head + PAD(head + bytes);
+}
+
+/* What lies in the gaps between the arrays was others' memory. */
+static void
+clear_gaps(GstoreBuilder *builder)
+{
+	uint64 at = GSTORE_ARROW_BODY(builder->schema->ncols);
+
+	for (int i = 0; i < builder->schema->ncols; i++)
+	{
+		const Column *column = &builder->columns[i];
+
+		clear_gap(builder->image, &column->values_place, head_bytes(column),
+				  column->rows << column->shift, &at);
+	}
+	for (int i = 0; i < builder->schema->ncols; i++)
+	{
+		const Column *column = &builder->columns[i];
+
+		clear_gap(builder->image, &column->text_place, 0, column->text_bytes,
+				  &at);
+	}
+}
+
 uint64
 gstore_arrow_close_up(GstoreBuilder *builder)
 {
@@ -253,6 +289,8 @@ gstore_arrow_close_up(GstoreBuilder *builder)
 		return 0;
 	if (end - tight > tight / MOST_LOST || end + rest > builder->image_room)
 		end = close_gaps(builder);
+	else
+		clear_gaps(builder);
 	for (int i = 0; i < builder->schema->ncols; i++)
 	{
 		builder->columns[i].at = end;

@@ -88,7 +88,7 @@ struct GstoreWriter
 	GstoreImageSpace *ahead; /* where the builder's columns settled, or NULL */
 	void *ahead_memory;
 	uint64 ahead_rows;	/* there is room for */
-	uint32 batch_rows;	/* of a batch at most, so far */
+	uint32 batch_rows;	/* of a batch of the chunk, at most */
 	bool may_settle;	/* the chunk's columns have not been asked yet */
 	bool lost;			/* an error came when rows were no longer here */
 	uint64 chunk_bytes; /* image size at which a chunk is full */
@@ -419,6 +419,7 @@ begin_chunk(GstoreWriter *writer)
 	gstore_encoder_write(writer->encoder, image, filling.bounds);
 	writer->filling = filling;
 	writer->ahead = NULL;
+	writer->batch_rows = 0;
 	writer->may_settle = codec->settle != NULL;
 }
 

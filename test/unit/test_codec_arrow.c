@@ -383,7 +383,7 @@ test_failures(bool nested)
 	free(schema);
 }
 
-/* No two buffers share a byte, and each is 64-aligned. */
+/* No two buffers share a byte, each is 64-aligned, and between them are zeros. */
 static bool
 is_apart(const uint8 *image, uint64 bytes)
 {
@@ -414,6 +414,9 @@ is_apart(const uint8 *image, uint64 bytes)
 				good = image[end] == 0;
 		}
 	}
+	/* what lay there before is nobody's to see */
+	for (uint64 at = header->header_bytes; good && at < bytes; at++)
+		good = taken[at / 64] || image[at] == 0;
 	free(taken);
 	return good;
 }
