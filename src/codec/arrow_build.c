@@ -121,6 +121,24 @@ gstore_arrow_create(const GstoreSchema *schema,
 	return builder;
 }
 
+/* A column's arrays are private again, and empty: those it had before it settled. */
+static void
+unsettle(Column *column)
+{
+	if (column->values_place.settled)
+	{
+		column->values = column->values_place.own;
+		column->room = column->values_place.own_room;
+	}
+	if (column->text_place.settled)
+	{
+		column->text = column->text_place.own;
+		column->text_room = column->text_place.own_room;
+	}
+	column->values_place.settled = column->text_place.settled = false;
+	column->values_place.own = column->text_place.own = NULL;
+}
+
 void
 gstore_arrow_destroy(GstoreBuilder *builder)
 {
@@ -130,7 +148,7 @@ gstore_arrow_destroy(GstoreBuilder *builder)
 	{
 		Column *column = &builder->columns[i];
 
-		gstore_arrow_unsettle(column);
+		unsettle(column);
 		if (column->values != NULL)
 			allocator.free(allocator.state, column->values);
 		if (column->validity != NULL)
@@ -152,7 +170,7 @@ reset_column(GstoreBuilder *builder, Column *column)
 		memset(column->validity, 0xFF, bits);
 	if (column->kind == GSTORE_ARROW_BOOL && column->values != NULL)
 		memset(column->values, 0, bits);
-	gstore_arrow_unsettle(column);
+	unsettle(column);
 	column->null_count = 0;
 	column->text_bytes = 0;
 	column->rows = 0;
@@ -925,6 +943,7 @@ gstore_arrow_write_header(GstoreBuilder *builder, void *image)
 	GstoreArrowHeader *header = image;
 	GstoreArrowColumn *metas = (GstoreArrowColumn *) (header + 1);
 	uint64 at = GSTORE_ARROW_BODY(schema->ncols);
+	bool closed_up = image == builder->image && builder->closed_up > 0;
 
 	begin_header(schema, builder->rows, image);
 	for (int i = 0; i < schema->ncols; i++)
@@ -934,14 +953,12 @@ gstore_arrow_write_header(GstoreBuilder *builder, void *image)
 		describe(column->def, column->null_count, &metas[i]);
 		if (column->kind == GSTORE_ARROW_NONE)
 			metas[i].null_count = builder->rows;
-		if (image == builder->image && builder->closed_up > 0)
+		if (closed_up)
 			continue;
 		column->at = at;
 		at += column_bytes(builder, column);
 	}
-	header->length = at;
-	if (image == builder->image && builder->closed_up > 0)
-		header->length = builder->closed_up;
+	header->length = closed_up ? builder->closed_up : at;
 }
 
 void

@@ -64,7 +64,4 @@ gstore_arrow_has_offsets(const GstoreArrowBuild *column)
 		   column->type->encoding == GSTORE_ENCODING_ARROW_LIST;
 }
 
-/* A column's arrays are private again, and empty: those it had before it settled. */
-extern void gstore_arrow_unsettle(GstoreArrowBuild *column);
-
 #endif

@@ -152,23 +152,6 @@ gstore_arrow_settle(GstoreBuilder *builder, void *image)
 	}
 }
 
-void
-gstore_arrow_unsettle(GstoreArrowBuild *column)
-{
-	if (column->values_place.settled)
-	{
-		column->values = column->values_place.own;
-		column->room = column->values_place.own_room;
-	}
-	if (column->text_place.settled)
-	{
-		column->text = column->text_place.own;
-		column->text_room = column->text_place.own_room;
-	}
-	column->values_place.settled = column->text_place.settled = false;
-	column->values_place.own = column->text_place.own = NULL;
-}
-
 /* ---- closing up ---- */
 
 /* What of a column goes behind the arrays: as write_column writes it. */
